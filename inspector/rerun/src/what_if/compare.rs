@@ -235,6 +235,7 @@ impl<'a> Comparison<'a> {
                 Kind::TimerLag => &side.timeline.timers.lag_ns,
                 Kind::QueueWait => &side.queue_wait_ns,
                 Kind::TaskletWait => &side.tasklet_wait_ns,
+                Kind::JobWait => &side.job_wait_ns,
             });
         }
         let mut pool = Histogram::new();
@@ -323,11 +324,21 @@ impl<'a> Comparison<'a> {
         if !self.before.tasklet_wait_ns.is_empty() {
             rows.extend(self.percentiles("tasklet wait", &p99, |side| self.pooled(side, Kind::TaskletWait)));
         }
+        let has_jobs = !self.before.job_wait_ns.is_empty();
+        if has_jobs {
+            let tails = [("p50", 0.5), ("p99", 0.99), ("max", 1.0)];
+            rows.extend(self.percentiles("job wait", &tails, |side| self.pooled(side, Kind::JobWait)));
+        }
         rows.push(self.number("queue depth", "max", task_ns, |side| side.queue_depth_max));
         rows.extend([
             self.figure_row("utilization", Unit::Share, |side| side.summary.ticks.utilization.unwrap_or(0.0)),
             self.figure_row("ticks", Unit::Count, |side| side.summary.ticks.count as f64),
             self.figure_row("tasks run", Unit::Count, |side| side.summary.tasks.count as f64),
+        ]);
+        if has_jobs {
+            rows.push(self.figure_row("jobs run", Unit::Count, |side| side.timeline.work.ran as f64));
+        }
+        rows.extend([
             self.figure_row("timers fired", Unit::Count, |side| side.timeline.timers.fired as f64),
             self.figure_row("GC runs", Unit::Count, |side| side.summary.gc.run_ns.count as f64),
             self.figure_row("span", Unit::Ns, |side| side.summary.span_ns as f64),

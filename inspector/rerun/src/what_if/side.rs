@@ -27,6 +27,8 @@ pub struct Side {
     pub queue_wait_ns: Histogram,
     /// Time that tasklets waited for a worker of the agenda, in nanoseconds.
     pub tasklet_wait_ns: Histogram,
+    /// Time that jobs waited for a worker of the pool, in nanoseconds.
+    pub job_wait_ns: Histogram,
     /// Maximum number of tasks waiting at a time.
     pub queue_depth_max: u64,
     pub(super) figures: Figures,
@@ -42,6 +44,8 @@ pub enum Kind {
     QueueWait,
     /// Time that the tasklets of a tag waited for a worker of the agenda.
     TaskletWait,
+    /// Time that the jobs of a tag waited for a worker of the pool.
+    JobWait,
 }
 
 impl Kind {
@@ -50,7 +54,9 @@ impl Kind {
     pub const fn word(self) -> &'static str {
         match self {
             Self::TimerLag => "lag",
-            Self::QueueWait | Self::TaskletWait => "wait",
+            Self::QueueWait => "wait",
+            Self::TaskletWait => "tasklet wait",
+            Self::JobWait => "job wait",
         }
     }
 }
@@ -67,10 +73,19 @@ impl Side {
             runs.for_each(|runs| all.merge(&runs.queue_wait_ns));
             all
         };
-        let (queue_wait_ns, tasklet_wait_ns) =
-            (waits(|tag| Some(&tag.tasks)), waits(|tag| tag.tasklets.as_deref()));
+        let queue_wait_ns = waits(|tag| Some(&tag.tasks));
+        let tasklet_wait_ns = waits(|tag| tag.tasklets.as_deref());
+        let job_wait_ns = waits(|tag| tag.work.as_deref());
         let summary = Summary::new(&source, &measure.timeline);
-        Side { timeline: measure.timeline, summary, queue_wait_ns, tasklet_wait_ns, queue_depth_max, figures }
+        Side {
+            timeline: measure.timeline,
+            summary,
+            queue_wait_ns,
+            tasklet_wait_ns,
+            job_wait_ns,
+            queue_depth_max,
+            figures,
+        }
     }
 }
 
@@ -85,9 +100,9 @@ fn figures(measure: &Measure) -> Figures {
         }
     }
     for tag in measure.timeline.tags.iter() {
-        if let Some(tasklets) = &tag.tasklets {
-            let name = labels.tag(tag.tag).into_owned();
-            figures.insert((Kind::TaskletWait, name), tasklets.queue_wait_ns.clone());
+        let on_workers = [(Kind::TaskletWait, &tag.tasklets), (Kind::JobWait, &tag.work)];
+        for (kind, runs) in on_workers.into_iter().filter_map(|(kind, runs)| Some((kind, runs.as_ref()?))) {
+            figures.insert((kind, labels.tag(tag.tag).into_owned()), runs.queue_wait_ns.clone());
         }
     }
     for tag in measure.timeline.tags.iter().filter(|tag| tag.tasks.count() > 0) {

@@ -21,17 +21,18 @@ fn side(waits: &[(Kind, &str, Histogram)]) -> Side {
     let mut timeline = Timeline::of(&metadata);
     let figures: Figures =
         waits.iter().map(|(kind, tag, histogram)| ((*kind, (*tag).to_owned()), histogram.clone())).collect();
-    let mut queue_wait_ns = Histogram::new();
+    let [mut queue_wait_ns, mut job_wait_ns] = [Histogram::new(), Histogram::new()];
     for (kind, _, histogram) in waits {
         match kind {
             Kind::TimerLag => timeline.timers.lag_ns.merge(histogram),
+            Kind::JobWait => job_wait_ns.merge(histogram),
             _ => queue_wait_ns.merge(histogram),
         }
     }
     let source = MemorySource::new("made", SourceKind::Trace, metadata, Vec::new());
     let summary = Summary::new(&source, &timeline);
     let tasklet_wait_ns = Histogram::new();
-    Side { timeline, summary, queue_wait_ns, tasklet_wait_ns, queue_depth_max: 0, figures }
+    Side { timeline, summary, queue_wait_ns, tasklet_wait_ns, job_wait_ns, queue_depth_max: 0, figures }
 }
 
 fn compare(sides: &[Side; 3], left_out: &[String]) -> (Vec<Row>, Vec<Changed>) {
@@ -42,6 +43,25 @@ fn compare(sides: &[Side; 3], left_out: &[String]) -> (Vec<Row>, Vec<Changed>) {
 
 fn lag(rows: &[Row], statistic: &str) -> Row {
     rows.iter().find(|row| row.what == "timer lag" && row.statistic == statistic).unwrap().clone()
+}
+
+#[test]
+fn jobs_that_wait_longer_are_news() {
+    let waits = |ms: u64| histogram((0..200).map(|_| ms * 1_000_000));
+    let sides = [20, 20, 40].map(|ms| side(&[(Kind::JobWait, "Resize", waits(ms))]));
+    let (rows, changed) = compare(&sides, &[]);
+    let of = |statistic: &str| {
+        rows.iter().find(|row| row.what == "job wait" && row.statistic == statistic).unwrap()
+    };
+    assert!(
+        ["p50", "p99", "max"].iter().all(|statistic| of(statistic).verdict == Verdict::Worse),
+        "{rows:?}"
+    );
+    let news = news(&rows, &changed, Verdict::Worse);
+    assert!(news.iter().any(|news| news.name == "job wait Resize"), "{news:?}");
+    // A loop without jobs has no row of them.
+    let none = [20, 20, 40].map(|ms| side(&[(Kind::QueueWait, "Work", waits(ms))]));
+    assert!(compare(&none, &[]).0.iter().all(|row| !row.what.starts_with("job")));
 }
 
 #[test]
