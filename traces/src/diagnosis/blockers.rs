@@ -41,11 +41,11 @@ struct OfMany {
 
 impl OfMany {
     /// The stall with this breakdown; `None` if another rule explains it.
-    fn of(blame: &Breakdown, busy_ns: u64, is_open: bool) -> Option<Self> {
+    fn of(blame: &Breakdown, busy_ns: u64, is_open: bool, stall_limit_ns: u64) -> Option<Self> {
         let main = MainCause::of(blame);
         let is_explained = main.is_some_and(|main| match main.cause {
             Cause::Microtasks(_) | Cause::Suspended => true,
-            cause => main.is_one_run && is_blocker(cause),
+            cause => main.is_of_long_runs(stall_limit_ns) && is_blocker(cause),
         });
         let is_mostly = |is_meant: fn(&What) -> bool| {
             let parts = blame.shares.iter().filter(|share| is_meant(&share.what));
@@ -61,9 +61,10 @@ impl OfMany {
 impl Case<'_> {
     /// Causes whose runs block the loop.
     pub(super) fn blockers(&self) -> Vec<Finding> {
+        let limit_ns = self.timeline.config().stall_limit_ns;
         let mut by_cause: Vec<(Cause, Vec<Blocked>)> = Vec::new();
         for (main, blocked) in self.stalled() {
-            if !main.is_one_run || !is_blocker(main.cause) || self.is_preempted(main) {
+            if !main.is_of_long_runs(limit_ns) || !is_blocker(main.cause) || self.is_preempted(main) {
                 continue;
             }
             match by_cause.iter_mut().find(|(cause, _)| *cause == main.cause) {
@@ -136,15 +137,15 @@ impl Case<'_> {
 
     /// The stalls that no other rule explains.
     fn stalls_without_run(&self) -> Vec<OfMany> {
+        let limit_ns = self.timeline.config().stall_limit_ns;
         let ended = self
             .timeline
             .stalls
             .newest_first()
-            .filter_map(|stall| OfMany::of(&stall.blame, stall.tick.busy_ns, false));
-        let open = self
-            .unfinished
-            .stalls(self.timeline.config().stall_limit_ns)
-            .filter_map(|tick| OfMany::of(&self.timeline.blame_unfinished(tick), tick.busy_ns, true));
+            .filter_map(|stall| OfMany::of(&stall.blame, stall.tick.busy_ns, false, limit_ns));
+        let open = self.unfinished.stalls(self.timeline.config().stall_limit_ns).filter_map(|tick| {
+            OfMany::of(&self.timeline.blame_unfinished(tick), tick.busy_ns, true, limit_ns)
+        });
         ended.chain(open).collect()
     }
 
@@ -170,8 +171,11 @@ impl Case<'_> {
 
     /// The busy time of stalls by runs that were probably preempted.
     pub(super) fn preempted_ns(&self) -> u64 {
-        let preempted =
-            self.stalled().into_iter().filter(|(main, _)| main.is_one_run && self.is_preempted(*main));
+        let limit_ns = self.timeline.config().stall_limit_ns;
+        let preempted = self
+            .stalled()
+            .into_iter()
+            .filter(|(main, _)| main.is_of_long_runs(limit_ns) && self.is_preempted(*main));
         preempted.map(|(main, _)| main.ns).fold(0, u64::saturating_add)
     }
 

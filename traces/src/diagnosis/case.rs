@@ -34,7 +34,8 @@ pub(super) struct MainCause {
     pub(super) cause: Cause,
     pub(super) ns: u64,
     /// Whether one run took most of this time, rather than many.
-    pub(super) is_one_run: bool,
+    is_one_run: bool,
+    longest_ns: u64,
 }
 
 impl MainCause {
@@ -51,7 +52,14 @@ impl MainCause {
         let (cause, ns, longest) = sums.into_iter().max_by_key(|(_, ns, _)| *ns)?;
         let is_known =
             !cause.is_ignorance() && cause != Cause::Others && ns >= breakdown.total_ns.div_ceil(2);
-        is_known.then_some(Self { cause, ns, is_one_run: longest >= ns.div_ceil(2) })
+        is_known.then_some(Self { cause, ns, is_one_run: longest >= ns.div_ceil(2), longest_ns: longest })
+    }
+}
+
+impl MainCause {
+    /// Whether single runs explain a stall: one is most of it, or each such run would be a stall.
+    pub(super) const fn is_of_long_runs(&self, stall_limit_ns: u64) -> bool {
+        self.is_one_run || self.longest_ns > stall_limit_ns
     }
 }
 

@@ -26,12 +26,15 @@ impl Case<'_> {
             let text = format!("Undecided: no fault was seen, but others waited for {delay} in all");
             return Finding::new(Rule::Undecided, text, 0, Some(LookAt::DelayCaused));
         }
-        let waits_ns = self.worker_waits_ns();
+        let [jobs_ns, tasklets_ns] = self.worker_waits_ns();
+        let waits_ns = jobs_ns.saturating_add(tasklets_ns);
         if self.matters(waits_ns) {
-            let waits = duration(waits_ns);
+            let (who, look_at) =
+                if jobs_ns >= tasklets_ns { ("jobs", LookAt::Jobs) } else { ("tasklets", LookAt::Agenda) };
+            let waits = duration(jobs_ns.max(tasklets_ns));
             let text =
-                format!("Undecided: no fault was seen, but jobs waited for {waits} in all for a worker");
-            return Finding::new(Rule::Undecided, text, 0, Some(LookAt::Jobs));
+                format!("Undecided: no fault was seen, but {who} waited for {waits} in all for a worker");
+            return Finding::new(Rule::Undecided, text, 0, Some(look_at));
         }
         let is_idle = loops <= 1 && (busy_ns as f64) < self.timeline.span_ns() as f64 * IDLE_MAX;
         let (rule, begins) = if is_idle { (Rule::Idle, "Idle") } else { (Rule::Healthy, "Healthy") };

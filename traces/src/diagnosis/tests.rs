@@ -201,6 +201,25 @@ fn a_stall_of_many_causes_is_one_without_a_name() {
 }
 
 #[test]
+fn a_stall_of_several_runs_that_are_each_a_stall_is_theirs() {
+    let mut made = ordinary();
+    for (tick, runs) in [(11, 4), (12, 1)] {
+        let begin_ns = SECOND + tick * 100 * MS;
+        made.at(begin_ns, Event::TickStart { tick });
+        for run in 0..runs {
+            let (task, start) = (TaskId(tick * 10 + run), Timestamp(SECOND + begin_ns + run * 15 * MS));
+            let ran = Event::TaskRan { task, tag: Tag(1), outcome: Outcome::Done, queued: start, start };
+            made.at(begin_ns + (run + 1) * 15 * MS, ran);
+        }
+        let start = Timestamp(SECOND + begin_ns);
+        made.at(begin_ns + runs * 15 * MS, Event::TickEnd { tick, tasks_run: runs as u32, start });
+    }
+    let seen = made.diagnosis(StreamEnd::Known);
+    assert_eq!((seen.rule, seen.count), (Rule::Blocker, Some(2)), "{}", seen.text);
+    assert!(seen.text.starts_with("Report blocked the loop 2 times, for 15.0ms to 60.0ms"), "{}", seen.text);
+}
+
+#[test]
 fn a_tick_that_does_not_end_is_a_hang() {
     let mut made = ordinary();
     made.at(SECOND, Event::TickStart { tick: 11 });
@@ -402,6 +421,24 @@ fn jobs_that_waited_for_long_are_not_healthy() {
         "{}",
         waited.text
     );
+}
+
+#[test]
+fn tasklets_that_waited_for_long_are_not_jobs() {
+    let mut made = ordinary();
+    let (task, tag, priority) = (TaskId(100), Tag(1), loop_probes::event::Priority::Normal);
+    made.at(910 * MS, Event::AgendaAdded { task, tag, priority, depth: 1 });
+    let (queued, start) = (Timestamp(SECOND + 910 * MS), Timestamp(SECOND + 990 * MS));
+    let (worker, outcome) = (0, Outcome::Done);
+    made.at(995 * MS, Event::AgendaRan { task, tag, priority, worker, outcome, queued, start });
+    made.tick(SECOND, MS);
+    let waited = made.diagnosis(StreamEnd::Known);
+    assert!(
+        waited.text.starts_with("Undecided: no fault was seen, but tasklets waited for 80."),
+        "{}",
+        waited.text
+    );
+    assert_eq!(waited.look_at, Some(LookAt::Agenda));
 }
 
 #[test]

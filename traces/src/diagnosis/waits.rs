@@ -235,12 +235,11 @@ impl Case<'_> {
         })
     }
 
-    /// The time that jobs and tasklets waited for a worker, of those that waited for long.
-    pub(super) fn worker_waits_ns(&self) -> u64 {
-        let agenda = self.timeline.agenda.priorities.iter().map(|stats| &stats.queue_wait_ns);
-        let waits = agenda.chain([&self.timeline.work.queue_wait_ns]);
+    /// The time that jobs, and that tasklets waited for a worker, of those that waited for long.
+    pub(super) fn worker_waits_ns(&self) -> [u64; 2] {
         let long = |waits: &Histogram| waits.total_above(self.timeline.config().late_task_ns);
-        waits.map(long).fold(0, u64::saturating_add)
+        let tasklets = self.timeline.agenda.priorities.iter().map(|stats| long(&stats.queue_wait_ns));
+        [long(&self.timeline.work.queue_wait_ns), tasklets.fold(0, u64::saturating_add)]
     }
 
     /// A queue that is ever deeper.
