@@ -144,7 +144,8 @@ impl Case<'_> {
             .newest_first()
             .filter_map(|stall| OfMany::of(&stall.blame, stall.tick.busy_ns, false, limit_ns));
         let open = self.unfinished.stalls(self.timeline.config().stall_limit_ns).filter_map(|tick| {
-            OfMany::of(&self.timeline.blame_unfinished(tick), tick.busy_ns, true, limit_ns)
+            let is_open = self.unfinished.is_growing(tick);
+            OfMany::of(&self.timeline.blame_unfinished(tick), tick.busy_ns, is_open, limit_ns)
         });
         ended.chain(open).collect()
     }
@@ -311,7 +312,9 @@ impl Case<'_> {
 
     /// A tick that has not ended and has been busy for long.
     pub(super) fn hang(&self) -> Option<Finding> {
-        let tick = self.unfinished.stalls(self.stuck_ns()).max_by_key(|tick| tick.busy_ns)?;
+        // A tick in its poll is idle by now.
+        let busy = self.unfinished.stalls(self.stuck_ns()).filter(|tick| self.unfinished.is_growing(tick));
+        let tick = busy.max_by_key(|tick| tick.busy_ns)?;
         let first = self.timeline.first_at().unwrap_or_default();
         let InProgress { who, subject, run_ns, since, besides } = self.running_in(tick);
         let (lasts, begun) = (duration(run_ns), position(since.ns_since(first)));

@@ -63,6 +63,27 @@ impl Case<'_> {
         Finding { who, ..Finding::new(Rule::LoopSaturated, text, 0, Some(LookAt::Tags)) }
     }
 
+    /// What began before the reading did, and has not ended for long.
+    fn begun_before(&self) -> Option<String> {
+        let timeline = self.timeline;
+        let running = timeline.running_on_unknown(self.unfinished.end);
+        if let Some((source, tag, ns)) = running.filter(|(.., ns)| *ns > self.stuck_ns()) {
+            let (labels, lasts) = (&timeline.labels, duration(ns));
+            let (emitter, tag) = (labels.source(source), labels.tag(tag));
+            return Some(format!(
+                "{emitter} has been running {tag} for at least {lasts}, since before the reading"
+            ));
+        }
+        // Without a snapshot, their number is unknown, and there may be no pool at all.
+        let jobs = Some(timeline.jobs_to_come()).filter(|jobs| *jobs < u64::from(u32::MAX))?;
+        let is_stuck = timeline.misses_the_beginning()
+            && jobs > 0
+            && timeline.work.ran == 0
+            && timeline.span_ns() > self.stuck_ns();
+        let jobs = counted(jobs, "job", "jobs");
+        is_stuck.then(|| format!("{jobs} scheduled before the reading began, of which none has ended since"))
+    }
+
     /// Why nothing can be said; `None` if everything is known.
     fn not_known(&self) -> Option<String> {
         let timeline = self.timeline;
@@ -85,6 +106,9 @@ impl Case<'_> {
         if timeline.incomplete_ticks() > 0 {
             let ticks = counted(timeline.incomplete_ticks(), "tick is", "ticks are");
             return Some(format!("nothing wrong was seen, but {ticks} incomplete"));
+        }
+        if let Some(why) = self.begun_before() {
+            return Some(format!("nothing wrong was seen, but {why}"));
         }
         // A tick that has only just begun is no stall, whatever it does.
         let are_short = self.unfinished.has_only_short_ticks(timeline.config().stall_limit_ns);

@@ -252,6 +252,42 @@ fn a_tick_that_does_not_end_is_a_hang() {
 }
 
 #[test]
+fn a_loop_in_its_poll_does_not_hang_whatever_its_tick_ran_before() {
+    let mut made = ordinary();
+    made.at(SECOND, Event::TickStart { tick: 11 });
+    let (start, outcome) = (Timestamp(2 * SECOND), Outcome::Done);
+    made.at(1_700 * MS, Event::TaskRan { task: TaskId(90), tag: Tag(1), outcome, queued: start, start });
+    let since = Timestamp(2_701 * MS);
+    let (what, tag, deadline) = (RunningKind::Poll, Tag(0), None);
+    made.at(2_500 * MS, Event::Running { what, tag, phase: None, task: None, deadline, since });
+    for end in [StreamEnd::Known, StreamEnd::Died] {
+        let seen = made.diagnosis(end);
+        assert_eq!((seen.rule, seen.who.as_deref()), (Rule::OneOffStall, Some("Report")), "{}", seen.text);
+        assert!(
+            seen.text.starts_with("Report blocked the loop once, for 700ms at 00:01.000"),
+            "{}",
+            seen.text
+        );
+    }
+}
+
+#[test]
+fn what_began_before_the_reading_and_goes_on_is_not_healthy() {
+    // A worker of the agenda has recorded nothing since.
+    let mut made = ordinary();
+    let since = Timestamp(SECOND / 2);
+    let (what, tag, task) = (RunningKind::Task, Tag(1), Some(TaskId(99)));
+    let running = Event::Running { what, tag, phase: None, task, deadline: None, since };
+    made.events.push(Stamped { at: Timestamp(2 * SECOND), source: SourceId(7), event: running });
+    let name = Event::Label { kind: LabelKind::Source, id: 7, text: Text::new("agenda worker 1") };
+    made.at(0, name);
+    let seen = made.diagnosis(StreamEnd::Known);
+    let text = "Undecided: nothing wrong was seen, but agenda worker 1 has been running Report for at least 1.50s, since before the \
+                reading";
+    assert_eq!(seen.text, text);
+}
+
+#[test]
 fn what_has_ended_is_not_what_runs_in_a_hang() {
     let begin = |made: &mut Made, ran_ms: u64| {
         made.at(SECOND, Event::TickStart { tick: 11 });

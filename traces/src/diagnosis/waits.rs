@@ -131,8 +131,11 @@ impl Case<'_> {
             0 | 1 => "its worker".to_owned(),
             number => format!("one of {} workers", count(number)),
         };
+        // The median is of the waits that have ended: what still waits may be most.
+        let still = self.timeline.queues.queue(Queue::Work).depth_now().unwrap_or(0);
+        let least = if u64::from(still) >= work.queue_wait_ns.count() { "at least " } else { "" };
         let text = format!(
-            "The pool is saturated: jobs wait {} for {workers} and run {} (medians)",
+            "The pool is saturated: jobs wait {least}{} for {workers} and run {} (medians)",
             duration(wait_ns),
             duration(run_ns)
         );

@@ -81,6 +81,11 @@ impl Timeline {
         self.lost_in_all() > 0 || self.may_miss_anything() || !self.is_read_from_the_start()
     }
 
+    /// Whether something of a loop was recorded before the reading began.
+    pub(crate) fn misses_the_beginning(&self) -> bool {
+        !self.is_read_from_the_start()
+    }
+
     /// Whether nothing of any loop was recorded before the reading began.
     pub(super) fn is_read_from_the_start(&self) -> bool {
         let begins_midway = |place: usize| self.open[place].ticked && self.gaps[place].begin_midway();

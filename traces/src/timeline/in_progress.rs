@@ -254,7 +254,7 @@ impl Unfinished {
     }
 
     /// Whether the busy time of this tick may exceed its known part.
-    pub(super) fn is_growing(&self, tick: &UnfinishedTick) -> bool {
+    pub(crate) fn is_growing(&self, tick: &UnfinishedTick) -> bool {
         self.end == StreamEnd::Cut || !tick.is_polling() || tick.before_ns > 0
     }
 

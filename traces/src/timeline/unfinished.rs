@@ -8,7 +8,7 @@
 mod tests;
 
 use loop_probes::event::{Event, Phase};
-use loop_probes::ids::{Tag, TaskId, Timestamp};
+use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 
@@ -260,6 +260,19 @@ impl Timeline {
             open.is_loop().then_some(RunningTask { source: open.source, task, tag, start: seen.since, as_of })
         };
         self.open.iter().enumerate().filter_map(running).collect()
+    }
+
+    /// The task that has been running for longest on an emitter that has not recorded what it is: where the reading began
+    /// later, a loop or a worker. With how long it has been running at least.
+    pub(crate) fn running_on_unknown(&self, end: StreamEnd) -> Option<(SourceId, Tag, u64)> {
+        let known = self.last?;
+        let unknown = self.open.iter().filter(|open| !open.is_loop() && !self.agenda.is_worker(open.source));
+        let tasks = unknown.filter_map(|open| {
+            let seen = open.seen.filter(|seen| !seen.is_over)?;
+            let Running::Task { tag, .. } = seen.running else { return None };
+            Some((open.source, tag, seen.until(known, end).ns_since(seen.since)))
+        });
+        tasks.max_by_key(|(.., ns)| *ns)
     }
 
     /// Whether `tag` is one of readiness callbacks, which are not tasks. The recorder's sample does not distinguish them.
