@@ -58,8 +58,8 @@ impl MainCause {
 
 impl MainCause {
     /// Whether single runs explain a stall: one is most of it, or each such run would be a stall.
-    pub(super) const fn is_of_long_runs(&self, stall_limit_ns: u64) -> bool {
-        self.is_one_run || self.longest_ns > stall_limit_ns
+    pub(super) const fn is_of_long_runs(&self, limit_ns: u64) -> bool {
+        self.is_one_run || self.longest_ns > limit_ns
     }
 }
 
