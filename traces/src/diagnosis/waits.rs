@@ -150,19 +150,8 @@ impl Case<'_> {
 
     /// A pool in which jobs wait, and none ends. While none ends, no worker becomes free: what waited then, still waits.
     pub(super) fn stuck_pool(&self) -> Option<Finding> {
-        let (work, queue) = (&self.timeline.work, self.timeline.queues.queue(Queue::Work));
-        let waiting = queue.depth_now().filter(|depth| *depth > 0)?;
-        let now = self.timeline.last_at().filter(|_| self.timeline.lost_in_all() == 0)?;
-        let since = work.last_ended.or(self.timeline.first_at())?;
-        let slot_of_now = now.as_ns() / SLOT_NS;
-        // The queue can only have grown since the last job ended, so the maximum of a slot is its depth at the slot's end.
-        let series = queue.through_time.series(now);
-        let slots = series.iter().rev().zip((0..=slot_of_now).rev());
-        let waited = slots.take_while(|(depth, slot)| {
-            depth.is_some_and(|depth| depth > 0) && slot.saturating_mul(SLOT_NS) >= since.as_ns()
-        });
-        let (_, oldest) = waited.last()?;
-        let waited_ns = now.as_ns().saturating_sub(oldest.saturating_add(1).saturating_mul(SLOT_NS));
+        let waiting = self.timeline.queues.queue(Queue::Work).depth_now()?;
+        let (_, waited_ns) = self.timeline.stuck_jobs()?;
         if waited_ns <= self.stuck_ns() {
             return None;
         }

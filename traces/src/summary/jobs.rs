@@ -40,7 +40,13 @@ impl JobsSummary {
 pub(super) fn jobs(timeline: &Timeline, missing: &Missing) -> Option<JobsSummary> {
     let work = Some(&timeline.work).filter(|work| work.queued > 0 || work.ran > 0)?;
     // It is unknown which of the unfinished jobs a worker has taken. Workers go on after the loop has stopped.
-    let missing = &missing.clone().with_unfinished(Histogram::new(), timeline.jobs_to_come());
+    let to_come = timeline.jobs_to_come();
+    let (mut stuck, longest) = (Histogram::new(), timeline.stuck_jobs());
+    if let Some((jobs, waited_ns)) = longest.filter(|(_, waited_ns)| *waited_ns > 0) {
+        stuck.record_many(waited_ns, jobs.min(to_come));
+    }
+    let waits = &missing.clone().with_unfinished(stuck.clone(), to_come.saturating_sub(stuck.count()));
+    let missing = &missing.clone().with_unfinished(Histogram::new(), to_come);
     let by_tag = timeline.tags.iter().filter_map(|tag| {
         let jobs = tag.work.as_deref()?;
         Some(TagSummary {
@@ -58,7 +64,7 @@ pub(super) fn jobs(timeline: &Timeline, missing: &Missing) -> Option<JobsSummary
         ran: work.ran,
         failed: work.failed,
         run_ns: work.run_ns.percentiles_missing(missing),
-        queue_wait_ns: work.queue_wait_ns.percentiles_missing(missing),
+        queue_wait_ns: work.queue_wait_ns.percentiles_missing(waits),
         by_tag,
     })
 }

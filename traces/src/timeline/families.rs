@@ -1,9 +1,9 @@
 //! The families of events that a stream covers. If a foreign loop records no microtasks, their number is unknown, not
 //! zero. Loops of `loop-core` declare all families with every snapshot.
 
-use loop_probes::event::{Priority, RefKind};
+use loop_probes::event::{Priority, Queue, RefKind};
 
-use super::Timeline;
+use super::{SLOT_NS, Timeline};
 
 /// The families a timeline's counts cover. Nothing is known of a family that is `false`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +72,24 @@ impl Timeline {
         // A job is alive until its completion has run.
         let jobs = self.keep_alive.held().into_iter().filter(|held| held.name.what == RefKind::Work);
         jobs.fold(self.keep_alive.left_out(), |sum, held| sum.saturating_add(held.count))
+    }
+
+    /// The jobs that wait since longest ago: how many, and for how long at least. Known only while no job ends: what waited
+    /// when the last one did still waits, because no worker has become free.
+    pub(crate) fn stuck_jobs(&self) -> Option<(u64, u64)> {
+        let (work, queue) = (&self.work, self.queues.queue(Queue::Work));
+        queue.depth_now().filter(|depth| *depth > 0)?;
+        let now = self.last.filter(|_| self.lost_in_all() == 0)?;
+        let since = work.last_ended.or(self.first_at())?;
+        let slot_of_now = now.as_ns() / SLOT_NS;
+        // The queue can only have grown since the last job ended, so the maximum of a slot is its depth at the slot's end.
+        let series = queue.through_time.series(now);
+        let slots = series.iter().rev().zip((0..=slot_of_now).rev());
+        let waited = slots
+            .map_while(|(depth, slot)| Some(((*depth)?, slot)))
+            .take_while(|(depth, slot)| *depth > 0 && slot.saturating_mul(SLOT_NS) >= since.as_ns());
+        let (jobs, oldest) = waited.last()?;
+        Some((jobs, now.as_ns().saturating_sub(oldest.saturating_add(1).saturating_mul(SLOT_NS))))
     }
 
     /// Whether tasklets may have waited or run of which no record was read: records were lost, or the reading began later

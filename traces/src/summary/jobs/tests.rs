@@ -95,6 +95,31 @@ fn a_job_whose_loop_has_a_namesake_is_not_taken_for_its() {
 }
 
 #[test]
+fn jobs_that_no_worker_takes_wait_for_as_long_as_none_ends() {
+    let queued = |task: u64| {
+        let (task, depth) = (TaskId(task), task as u32);
+        on(1, 1 + task.0, Event::WorkQueued { task, tag: Tag(7), depth, parent: None })
+    };
+    let mut events = vec![on(1, 1, Event::TickStart { tick: 1 })];
+    events.extend((1..=3).map(queued));
+    events.push(on(1, 2_000, Event::TickEnd { tick: 1, tasks_run: 0, start: Timestamp(MS) }));
+    let failed = |events: &[Stamped]| {
+        let run = Run { name: "jobs".to_owned(), summary: summary(events), metadata: None };
+        Gate::new("jobs.wait.max".parse().unwrap(), Limit::Max(1e9)).unwrap().judge(&run).unwrap().outcome
+    };
+    let waits = summary(&events).jobs.unwrap().queue_wait_ns.bounds.unwrap();
+    // Times through which the depth is known are multiples of 100 ms.
+    assert_eq!((waits.max.lo, waits.max.hi), (1_800 * MS, None));
+    assert_eq!(failed(&events), Judged::Failed);
+    // Which of them a worker took when one ended, nobody knows.
+    let (task, tag, outcome, at) = (TaskId(1), Tag(7), Outcome::Done, Timestamp(3 * MS));
+    let ran = Event::WorkRan { task, tag, worker: 0, outcome, queued: Timestamp(2 * MS), start: at };
+    events.push(on(2, 1_999, ran));
+    events.sort_by_key(|stamped| stamped.at);
+    assert_eq!(failed(&events), Judged::Undecided);
+}
+
+#[test]
 fn jobs_are_null_without_jobs() {
     let none = summary(&jobs()[..1]);
     assert_eq!(none.jobs, None);
