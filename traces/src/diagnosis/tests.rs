@@ -443,6 +443,24 @@ fn a_collection_that_stops_the_agenda_and_does_not_end_is_named() {
 }
 
 #[test]
+fn jobs_that_still_wait_count_although_those_before_did_not() {
+    let mut made = ordinary();
+    for job in 0..20_u32 {
+        made.at((910 + u64::from(job)) * MS, queued(200 + u64::from(job), job.saturating_sub(1)));
+    }
+    let (at, start) = (Timestamp(SECOND + 910 * MS), Timestamp(SECOND + 911 * MS));
+    for worker in 0..2 {
+        let (task, tag, outcome) = (TaskId(200 + u64::from(worker)), Tag(1), Outcome::Done);
+        made.at(SECOND + 210 * MS, Event::WorkRan { task, tag, worker, outcome, queued: at, start });
+    }
+    made.tick(SECOND + 300 * MS, MS);
+    let seen = made.diagnosis(StreamEnd::Known);
+    let text =
+        "The pool is saturated: 16 jobs wait for one of 2 workers, and those before ran 299ms (median)";
+    assert_eq!((&*seen.text, seen.rule), (text, Rule::PoolSaturated));
+}
+
+#[test]
 fn jobs_that_waited_for_long_are_not_healthy() {
     let mut made = ordinary();
     made.at(910 * MS, queued(100, 0));

@@ -120,25 +120,30 @@ impl Case<'_> {
     pub(super) fn pool(&self) -> Option<Finding> {
         let work = &self.timeline.work;
         let now = self.timeline.last_at()?;
-        let wait_ns = work.queue_wait_ns.known_quantile(0.5)?;
-        let waiting = self.timeline.queues.queue(Queue::Work).depth_p50(now)?;
-        if waiting == 0 || wait_ns <= self.timeline.config().late_timer_ns {
+        let queue = self.timeline.queues.queue(Queue::Work);
+        let ended = &work.queue_wait_ns;
+        let (wait_ns, run_ns) = (ended.known_quantile(0.5)?, work.run_ns.known_quantile(0.5)?);
+        // The median is of the waits that have ended: what still waits may be most.
+        let workers = (work.workers.len() as u64).max(1);
+        let sampled = u64::from(queue.depth_now().unwrap_or(0));
+        let still = self.timeline.jobs_to_come().saturating_sub(workers).min(sampled);
+        let ahead_ns = still.saturating_mul(run_ns) / workers;
+        let is_most = still >= ended.count() && ahead_ns > self.stuck_ns();
+        if queue.depth_p50(now)? == 0 || (wait_ns <= self.timeline.config().late_timer_ns && !is_most) {
             return None;
         }
-        let cost_ns = work.queue_wait_ns.total();
-        let run_ns = work.run_ns.known_quantile(0.5)?;
-        let workers = match work.workers.len() as u64 {
-            0 | 1 => "its worker".to_owned(),
+        let cost_ns = ended.total().saturating_add(still.saturating_mul(run_ns));
+        let workers = match workers {
+            1 => "its worker".to_owned(),
             number => format!("one of {} workers", count(number)),
         };
-        // The median is of the waits that have ended: what still waits may be most.
-        let still = self.timeline.queues.queue(Queue::Work).depth_now().unwrap_or(0);
-        let least = if u64::from(still) >= work.queue_wait_ns.count() { "at least " } else { "" };
-        let text = format!(
-            "The pool is saturated: jobs wait {least}{} for {workers} and run {} (medians)",
-            duration(wait_ns),
-            duration(run_ns)
-        );
+        let (waits, runs) = (duration(wait_ns), duration(run_ns));
+        let text = if is_most {
+            let jobs = counted(still, "job waits", "jobs wait");
+            format!("The pool is saturated: {jobs} for {workers}, and those before ran {runs} (median)")
+        } else {
+            format!("The pool is saturated: jobs wait {waits} for {workers} and run {runs} (medians)")
+        };
         Some(Finding {
             count: Some(work.ran),
             run_ns: Some(run_ns),
