@@ -27,7 +27,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
-use crate::event::{Event, LabelKind, Outcome, Phase, PollReason};
+use crate::event::{Event, LabelKind, Outcome, Phase, PollReason, StopReason};
 use crate::ids::{LabelId, Tag, TaskId, Ticks, TimerId, Timestamp};
 use crate::recorder::{Recorder, Running};
 use crate::session::Session;
@@ -342,6 +342,16 @@ impl OpenTask {
     /// Marks the task as having reported an error.
     pub const fn failed(&mut self) {
         self.outcome = Outcome::Failed;
+    }
+}
+
+/// A probe that is dropped within a task or a phase, as after a return between a begin and its end, says that its loop has
+/// stopped: nothing goes on there.
+impl Drop for LoopProbe {
+    fn drop(&mut self) {
+        if matches!(self.running.get(), Running::Task { .. } | Running::Phase(_)) {
+            self.recorder.record(self.now(), Event::LoopStopped { reason: StopReason::Closed });
+        }
     }
 }
 

@@ -51,6 +51,23 @@ fn a_timers_task_knows_its_due_time() {
 }
 
 #[test]
+fn a_probe_that_is_dropped_within_a_task_has_stopped() {
+    for (leaks, last) in [(true, "loop_stopped"), (false, "tick_end")] {
+        let (recorder, capture) = Recorder::capture();
+        let probe = LoopProbe::with_recorder(recorder);
+        let tick = probe.tick_begin();
+        let task = probe.task_begin(probe.tag("Leak"));
+        if !leaks {
+            probe.task_end(task);
+            probe.tick_end(tick);
+        }
+        drop(probe);
+        let events = capture.take();
+        assert_eq!(events.last().map(|(_, event)| event.name()), Some(last), "{events:?}");
+    }
+}
+
+#[test]
 fn what_is_begun_and_ended_by_calls_is_recorded_as_by_guards() {
     let (recorder, capture) = Recorder::capture();
     let probe = LoopProbe::with_recorder(recorder);
