@@ -93,6 +93,8 @@ fn what_cannot_be_shown_is_refused_in_one_line() {
     assert!(place.fail(2, &["snapshot", trace, "--duration", "1s"]).contains("--format asciicast"));
     assert!(place.fail(2, &["snapshot", trace, "--keys", "Entre"]).contains("it is no key"));
     assert!(place.fail(2, &["snapshot", trace, "--size", "0x5"]).contains("write it as 100x30"));
+    let long = ["snapshot", trace, "--format", "asciicast", "--keys", "1,9m,2", "--duration", "1m"];
+    assert!(place.fail(2, &long).contains("at most 10 minutes"));
     assert!(place.fail(2, &["snapshot", "-"]).contains("standard input"));
     assert!(place.fail(3, &["snapshot"]).contains("no loop is being recorded"));
     assert!(place.fail(3, &["snapshot", trace, "-o", "/proc/none.svg"]).contains("/proc/none.svg"));

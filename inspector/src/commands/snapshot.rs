@@ -29,6 +29,9 @@ const AFTER: Duration = Duration::from_secs(2);
 /// How long a recording of the screen goes on after the last key.
 const DURATION: Duration = Duration::from_secs(5);
 
+/// The longest recording of the screen: its frames wait in memory until the last one.
+const RECORDED_MAX: Duration = Duration::from_secs(600);
+
 /// Time for each key to show its effect: more than figures take to be refreshed.
 const KEY: Duration = Duration::from_millis(300);
 
@@ -57,7 +60,7 @@ pub(super) fn run(args: &SnapshotArgs, global: &Global) -> Result<(), CommandErr
     let receive = |frame: DrawnFrame<'_>| drawing.receive(&frame);
     match source {
         Source::Live(ring) => {
-            let steps = steps(args, args.after.unwrap_or(AFTER), format);
+            let steps = steps(args, args.after.unwrap_or(AFTER), format)?;
             headless::watch(*ring, options, args.size, &steps, receive).map_err(CommandError::input)?;
         }
         Source::Saved(input) => {
@@ -66,7 +69,7 @@ pub(super) fn run(args: &SnapshotArgs, global: &Global) -> Result<(), CommandErr
             }
             let at_ns = args.at.map_or(u64::MAX, |at| u64::try_from(at.as_nanos()).unwrap_or(u64::MAX));
             let replay = ReplayOptions { at_ns, paused: true, ..ReplayOptions::default() };
-            let steps = steps(args, args.after.unwrap_or(Duration::ZERO), format);
+            let steps = steps(args, args.after.unwrap_or(Duration::ZERO), format)?;
             headless::watch_replay(input.into_rewind(), options, replay, args.size, &steps, receive)
                 .map_err(CommandError::input)?;
         }
@@ -93,13 +96,22 @@ fn format(args: &SnapshotArgs) -> Result<SnapshotFormat, CommandError> {
 }
 
 /// What to do: `after` waiting, the keys with time to take effect, and what a recording shows after them.
-fn steps(args: &SnapshotArgs, after: Duration, format: SnapshotFormat) -> Vec<Step> {
+fn steps(args: &SnapshotArgs, after: Duration, format: SnapshotFormat) -> Result<Vec<Step>, CommandError> {
     let keys = args.keys.iter().flat_map(|press| match press {
         Press::Key(key) => vec![Step::Press(*key), Step::Watch(KEY)],
         Press::Wait(time) => vec![Step::Watch(*time)],
     });
     let rest = (format == SnapshotFormat::Asciicast).then(|| args.duration.unwrap_or(DURATION));
-    [Step::Watch(after)].into_iter().chain(keys).chain(rest.map(Step::Watch)).collect()
+    let steps: Vec<Step> =
+        [Step::Watch(after)].into_iter().chain(keys).chain(rest.map(Step::Watch)).collect();
+    let time = |step: &Step| if let Step::Watch(time) = step { *time } else { Duration::ZERO };
+    let total = steps.iter().map(time).fold(Duration::ZERO, Duration::saturating_add);
+    if format == SnapshotFormat::Asciicast && total > RECORDED_MAX {
+        let most =
+            "a recording of the screen is at most 10 minutes long, with the time before it and the keys";
+        return Err(CommandError::Usage(most.to_owned()));
+    }
+    Ok(steps)
 }
 
 /// What is shown.

@@ -28,7 +28,7 @@ pub fn svg(cells: &Buffer) -> String {
     anstyle_svg::Term::new().min_width_px(width_px).render_svg(&ansi(cells))
 }
 
-/// The cells that begin something, row by row: what a wide character covers is none.
+/// The cells of each row, without those that a wide character covers.
 fn rows(cells: &Buffer) -> impl Iterator<Item = impl Iterator<Item = &Cell>> {
     let width = usize::from(cells.area.width).max(1);
     cells.content.chunks(width).map(|row| {
