@@ -78,7 +78,8 @@ impl Diagnosis {
     pub fn of_stopped(timeline: &Timeline) -> Self {
         let first = timeline.first_at().unwrap_or_default();
         let since_ns = timeline.last_moved_at().map(|last| last.ns_since(first));
-        let last = since_ns.map_or_else(String::new, |ns| format!(", and last moved at {}", position(ns)));
+        let last =
+            since_ns.map_or_else(String::new, |ns| format!("; its last record is of {}", position(ns)));
         let text = format!("The process is stopped, by a signal or a debugger{last}");
         let rule = Rule::Suspended;
         Self {
