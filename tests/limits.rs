@@ -271,7 +271,7 @@ fn saved_summaries_stay_within_their_memory() {
     let (trace, saved) = (place.file("a.looptrace"), place.file("saved.json"));
     write(&trace, 0, |number| (1, Event::Mark { label: LabelId(number as u32) }));
     let summary = place.succeed(&["report", text(&trace), "--json"]);
-    let none = r#"{"count":0,"p50":null,"p90":null,"p99":null,"max":null}"#;
+    let none = r#"{"count":0,"few_samples":false,"p50":null,"p90":null,"p99":null,"max":null}"#;
     let tag = format!(r#"{{"tag":"","count":0,"run_ns":{none},"queue_wait_ns":{none}}}"#);
     let held = r#"{"what":"","name":"","count":0}"#;
     // As long as allowed, except for the last, which is a byte longer.
