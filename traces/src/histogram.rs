@@ -4,6 +4,7 @@
 //! to compute thirty times a second. The size grows with the logarithm of the largest value, to 60 kB for `u64::MAX`.
 //! The maximum is what users look up in the trace, so it is kept exactly, not as its bucket.
 
+pub(crate) mod compact;
 pub(crate) mod spaced;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use hdrhistogram::Histogram as Buckets;
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::{Bounds, SpreadBounds};
+use crate::peak::Peak;
 
 /// With fewer samples, the 99th percentile is the maximum.
 const FEW: u64 = 100;
@@ -21,11 +23,17 @@ const FEW: u64 = 100;
 const COUNT_MAX: u64 = u64::MAX >> 8;
 
 /// A distribution of nanoseconds, or of counts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Histogram {
     buckets: Buckets<u64>,
-    max: u64,
+    max: Peak,
     total: u64,
+}
+
+impl PartialEq for Histogram {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.buckets, self.max(), self.total) == (&other.buckets, other.max(), other.total)
+    }
 }
 
 impl Histogram {
@@ -33,7 +41,7 @@ impl Histogram {
     #[must_use]
     pub fn new() -> Self {
         let buckets = Buckets::new(2).expect("two significant digits are within the library's limits");
-        Self { buckets, max: 0, total: 0 }
+        Self { buckets, max: Peak::default(), total: 0 }
     }
 
     /// Adds one value. Allocates only if `value` is in a power of two not reached before.
@@ -42,7 +50,7 @@ impl Histogram {
         // Cannot fail: the range grows automatically, up to `u64::MAX`.
         let recorded = self.buckets.record(value);
         debug_assert!(recorded.is_ok(), "a value within the range was refused");
-        self.max = self.max.max(value);
+        self.max.reach(value);
         self.total = self.total.saturating_add(value);
     }
 
@@ -57,7 +65,7 @@ impl Histogram {
         // Cannot fail: as in `record`.
         let recorded = self.buckets.record_n(value, count);
         debug_assert!(recorded.is_ok(), "a value within the range was refused");
-        self.max = self.max.max(value);
+        self.max.reach(value);
         self.total = self.total.saturating_add(value.saturating_mul(count));
     }
 
@@ -66,7 +74,7 @@ impl Histogram {
         // Cannot fail: ours grows automatically, and both hold only what `record` accepted.
         let merged = self.buckets.add(&other.buckets);
         debug_assert!(merged.is_ok(), "a distribution within the range was refused");
-        self.max = self.max.max(other.max);
+        self.max.reach(other.max());
         self.total = self.total.saturating_add(other.total);
     }
 
@@ -89,8 +97,8 @@ impl Histogram {
 
     /// The largest value, exactly; 0 when empty.
     #[must_use]
-    pub const fn max(&self) -> u64 {
-        self.max
+    pub fn max(&self) -> u64 {
+        self.max.get()
     }
 
     /// The sum of all values, exactly (pinned at `u64::MAX`).
@@ -110,7 +118,7 @@ impl Histogram {
     #[must_use]
     pub fn geometric_mean(&self) -> f64 {
         let logarithm =
-            |value: u64| (self.buckets.median_equivalent(value).clamp(1, self.max.max(1)) as f64).ln();
+            |value: u64| (self.buckets.median_equivalent(value).clamp(1, self.max().max(1)) as f64).ln();
         let steps = self.buckets.iter_recorded();
         let sum: f64 = steps
             .map(|step| step.count_since_last_iteration() as f64 * logarithm(step.value_iterated_to()))
@@ -121,7 +129,7 @@ impl Histogram {
     /// The value that a share `quantile` (0 to 1) of all values does not exceed, within 1 %.
     #[must_use]
     pub fn quantile(&self, quantile: f64) -> u64 {
-        last_edge(self.buckets.value_at_quantile(quantile)).min(self.max)
+        last_edge(self.buckets.value_at_quantile(quantile)).min(self.max())
     }
 
     /// Like [`quantile`](Self::quantile), but `None` when empty: the median of nothing is not zero.
@@ -141,14 +149,14 @@ impl Histogram {
         let low = self.buckets.highest_equivalent(low);
         let above = self.buckets.iter_recorded().filter(|step| step.value_iterated_to() > low);
         let sums = above.map(|step| {
-            let value = self.buckets.median_equivalent(step.value_iterated_to()).min(self.max);
+            let value = self.buckets.median_equivalent(step.value_iterated_to()).min(self.max());
             value.saturating_mul(step.count_since_last_iteration())
         });
         sums.fold(0, u64::saturating_add)
     }
 
     fn count_up_to(&self, high: u64) -> u64 {
-        if high >= self.max {
+        if high >= self.max() {
             return self.count();
         }
         let recorded = self.buckets.iter_recorded();
@@ -169,7 +177,7 @@ impl Histogram {
             p50: self.known_quantile(0.5),
             p90: self.known_quantile(0.9),
             p99: self.known_quantile(0.99),
-            max: (!self.is_empty()).then_some(self.max),
+            max: (!self.is_empty()).then_some(self.max()),
             p99_bounds: None,
             bounds: None,
         }

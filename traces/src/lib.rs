@@ -26,7 +26,7 @@
 //! | [`export`] | conversion to other programs' formats: CSV, folded stacks, speedscope |
 //! | [`chrome`] | Chrome-trace JSON: export, import, and a lint for what viewers would drop |
 //! | `nesting` | which slice lies within which: for import, lint, exports and attribution |
-//! | [`labels`], [`histogram`], [`suggest`], [`recent`], [`units`], [`cells`] | building blocks |
+//! | [`labels`], [`histogram`], [`suggest`], [`peak`], [`recent`], [`units`], [`cells`] | building blocks |
 //! | `synthetic` (feature `synthetic`) | generated event streams for tests and benches |
 //!
 //! # Examples
@@ -86,6 +86,7 @@ mod import_summary;
 pub mod labels;
 pub mod loss;
 mod nesting;
+pub mod peak;
 pub mod reader;
 pub mod recent;
 pub mod report;

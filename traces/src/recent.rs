@@ -80,6 +80,11 @@ impl<T> Recent<T> {
         self.kept.get_mut(index)
     }
 
+    /// Keeps the entries for which `is_kept` holds.
+    pub(crate) fn retain(&mut self, is_kept: impl FnMut(&T) -> bool) {
+        self.kept.retain(is_kept);
+    }
+
     pub(crate) fn remove(&mut self, index: usize) -> Option<T> {
         self.kept.remove(index)
     }

@@ -11,6 +11,7 @@
 //! ```
 
 mod agenda;
+mod baseline;
 mod blame;
 mod commands;
 pub(crate) mod config;
@@ -50,6 +51,7 @@ mod tick_numbers;
 mod ticks;
 mod timers;
 mod unfinished;
+mod window;
 mod worst;
 
 pub use crate::attribution::Waiter;
@@ -86,6 +88,7 @@ pub use tags::{BeyondLimit, RunStats, SlowTask, TagStats, Tags, WorstRun};
 pub use tick_numbers::TickNumbers;
 pub use ticks::{LongestRun, PhaseTimes, TickSummary, Ticks, utilization};
 pub use timers::{LateTimer, Timers};
+pub use window::Baseline;
 pub(crate) use worst::Allowance;
 pub use worst::Blamed;
 

@@ -470,7 +470,7 @@ fn queues(timeline: &Timeline, unfinished: &Unfinished, now: Timestamp) -> Vec<Q
         .map(|queue| QueueRow {
             queue: queue.queue,
             depth: queue.depth_now(),
-            depth_max: queue.depth_max,
+            depth_max: u32::try_from(queue.depth_max.get()).unwrap_or(u32::MAX),
             may_be_deeper: timeline.depth_max_bounds(queue, unfinished).is_some(),
             through_time: queue.through_time.series(now),
         })

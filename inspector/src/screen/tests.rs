@@ -306,7 +306,7 @@ fn live_equals_replayed_cell_by_cell() {
 fn hostile_names_do_not_reach_the_terminal() {
     let mut app = live();
     let labels = &mut app.state.live.fold.timeline.labels;
-    labels.learn(LabelKind::Tag, 1, "\x1b[31mred\u{202e}\u{7}日本語日本語日本語");
+    Arc::make_mut(labels).learn(LabelKind::Tag, 1, "\x1b[31mred\u{202e}\u{7}日本語日本語日本語");
     app.state.about.name = "evil\x1b]0;title\x07".to_owned();
     let now = app.state.live.at.plus_ns(1_000_000_000);
     frame(&mut app, now);

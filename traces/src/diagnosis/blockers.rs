@@ -218,7 +218,8 @@ impl Case<'_> {
         let first = stalls.first().map(|stall| stall.at);
         let begun_ns = first.unwrap_or_default().ns_since(self.timeline.first_at().unwrap_or_default());
         // From the beginning on, as far as anybody can tell.
-        let since = match all_kept && begun_ns > self.timeline.span_ns() / 4 {
+        let after_ns = first.unwrap_or_default().ns_since(self.timeline.counted_from().unwrap_or_default());
+        let since = match all_kept && after_ns > self.timeline.span_ns() / 4 {
             true => format!(" since {}", position(begun_ns)),
             false => String::new(),
         };

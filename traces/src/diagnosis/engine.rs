@@ -165,12 +165,15 @@ impl Case<'_> {
             0 => format!("delivered up to {} late", duration(latency_ns.max())),
             number => format!("{} dropped", count(number)),
         };
-        let text = format!(
-            "Signals arrive faster than they are taken: {arrived} signals, most of them {who}, {end}",
-            arrived = count(arrived)
-        );
+        let text = match arrived {
+            0 => format!("Signals were dropped: {}", count(dropped)),
+            _ => format!(
+                "Signals arrive faster than they are taken: {arrived} signals, most of them {who}, {end}",
+                arrived = count(arrived)
+            ),
+        };
         Some(Finding {
-            who: Some(who),
+            who: Some(who).filter(|_| arrived > 0),
             count: Some(arrived),
             delay_caused_ns: Some(latency_ns.total()),
             delayed: Some(latency_ns.count()),

@@ -5,7 +5,9 @@
 //! bucket's count is within one per run of what recording the values one by one would give.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use super::compact::Compact;
 use super::{COUNT_MAX, Histogram};
 
 /// Shorter runs are recorded one by one.
@@ -28,6 +30,24 @@ pub(crate) struct Spaced {
     /// Number of values within runs, and their sum.
     count: u64,
     total: u64,
+}
+
+/// A [`Spaced`] distribution up to some moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SpacedMark {
+    pub(crate) single: Compact,
+    differences: Arc<[u128]>,
+    count: u64,
+    total: u64,
+}
+
+impl SpacedMark {
+    /// Bytes that it shares with no earlier mark.
+    pub(crate) fn bytes_since(&self, before: Option<&Self>) -> usize {
+        let is_shared = before.is_some_and(|before| Arc::ptr_eq(&before.differences, &self.differences));
+        let differences = if is_shared { 0 } else { size_of_val(&*self.differences) };
+        self.single.bytes_since(before.map(|before| &before.single)) + differences
+    }
 }
 
 impl Spaced {
@@ -78,6 +98,32 @@ impl Spaced {
         self.differences[place] = self.differences[place].wrapping_add(part);
         let rest = density.wrapping_sub(part);
         self.differences[place + 1] = self.differences[place + 1].wrapping_add(rest);
+    }
+
+    /// Marks this moment, after the mark `before`.
+    pub(crate) fn mark(&mut self, before: Option<&SpacedMark>) -> SpacedMark {
+        let single = self.single.mark(before.map(|before| &before.single));
+        let unchanged = before.filter(|before| before.count == self.count);
+        let differences =
+            unchanged.map_or_else(|| self.differences[..].into(), |at| Arc::clone(&at.differences));
+        SpacedMark { single, differences, count: self.count, total: self.total }
+    }
+
+    /// What was recorded since the mark `at`. See [`Histogram::since`].
+    pub(crate) fn since(&self, at: Option<&SpacedMark>, later: impl Iterator<Item = u64>) -> Self {
+        let mut since = Self { single: self.single.since(at.map(|at| &at.single), later), ..Self::new() };
+        if at.map_or(0, |at| at.count) == self.count {
+            return since;
+        }
+        since.differences.clone_from(&self.differences);
+        if let Some(at) = at {
+            for (difference, before) in since.differences.iter_mut().zip(&*at.differences) {
+                *difference = difference.wrapping_sub(*before);
+            }
+        }
+        since.count = self.count.saturating_sub(at.map_or(0, |at| at.count));
+        since.total = self.total.saturating_sub(at.map_or(0, |at| at.total));
+        since
     }
 
     /// The distribution of all recorded values.

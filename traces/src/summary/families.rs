@@ -224,8 +224,7 @@ pub(super) fn queues(timeline: &Timeline, unfinished: &Unfinished) -> Vec<QueueS
                 true => Some(Bounds::UNKNOWN),
                 false => timeline.depth_p50_bounds(queue).filter(|bounds| !is_certain(bounds)),
             };
-            let (max, max_bounds) =
-                (u64::from(queue.depth_max), timeline.depth_max_bounds(queue, unfinished));
+            let (max, max_bounds) = (queue.depth_max.get(), timeline.depth_max_bounds(queue, unfinished));
             let depth = DepthSummary { p50, max, p50_bounds, max_bounds };
             QueueSummary { queue: queue.queue.name().to_owned(), depth }
         })

@@ -38,7 +38,7 @@ impl JobsSummary {
 
 /// `None` if there were no jobs. `missing` are the samples that lost records may have held.
 pub(super) fn jobs(timeline: &Timeline, missing: &Missing) -> Option<JobsSummary> {
-    let work = Some(&timeline.work).filter(|work| work.queued > 0 || work.ran > 0)?;
+    let work = Some(&timeline.work).filter(|work| work.queued > 0 || work.ran > 0 || work.not_ended() > 0)?;
     // It is unknown which of the unfinished jobs a worker has taken. Workers go on after the loop has stopped.
     let to_come = timeline.jobs_to_come();
     let (mut stuck, longest) = (Histogram::new(), timeline.stuck_jobs());

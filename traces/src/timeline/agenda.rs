@@ -14,6 +14,7 @@ use loop_probes::ids::{SourceId, TaskId, Timestamp};
 use loop_probes::recorder::Running;
 use loop_probes::stamped::Stamped;
 
+use super::baseline::Figures;
 use super::config::TimelineConfig;
 use super::depth_slots::DepthSlots;
 use super::in_progress::RunningTask;
@@ -21,6 +22,7 @@ use super::last_activity::StreamEnd;
 use super::tags::failed;
 use crate::histogram::Histogram;
 use crate::loss::Missing;
+use crate::peak::Peak;
 use waiting::WaitingTasklets;
 use workers::{AgendaWorkers, TaskletRun};
 
@@ -70,11 +72,13 @@ pub struct PriorityStats {
     /// Run times in nanoseconds, from taken to done.
     pub run_ns: Histogram,
     /// The greatest depth reached.
-    pub depth_max: u32,
+    pub depth_max: Peak,
     /// How deep it was through the last seconds.
     pub depths: DepthSlots,
     /// Maximum number of tasklets of a higher priority that ran while one of these waited.
-    pub passed_by_max: u64,
+    pub passed_by_max: Peak,
+    /// Tasklets that ran before the figures began.
+    ran_before: u64,
     waiting: WaitingTasklets,
 }
 
@@ -88,9 +92,10 @@ impl PriorityStats {
             cancelled: 0,
             queue_wait_ns: Histogram::new(),
             run_ns: Histogram::new(),
-            depth_max: 0,
+            depth_max: Peak::default(),
             depths: DepthSlots::new(config.rate_window),
-            passed_by_max: 0,
+            passed_by_max: Peak::default(),
+            ran_before: 0,
             waiting: WaitingTasklets::new(config.tasklets_followed),
         }
     }
@@ -113,10 +118,28 @@ impl PriorityStats {
         self.waiting.may_wait()
     }
 
+    fn figures(&mut self, by: &mut impl Figures) {
+        let ran_in_all = self.ran_in_all();
+        let Self { added, ran, failed, cancelled, queue_wait_ns, run_ns, depth_max, passed_by_max, .. } =
+            self;
+        by.counts([added, ran, failed, cancelled]);
+        by.histogram(queue_wait_ns);
+        by.histogram(run_ns);
+        by.peak(depth_max);
+        by.peak(passed_by_max);
+        // What has not changed since before the window was as deep in it.
+        depth_max.reach(self.waiting.depth().into());
+        self.ran_before = ran_in_all - self.ran;
+    }
+
+    const fn ran_in_all(&self) -> u64 {
+        self.ran_before + self.ran
+    }
+
     fn sample(&mut self, at: Timestamp) {
         let depth = self.waiting.depth();
         self.depths.set(at, Some(depth));
-        self.depth_max = self.depth_max.max(depth);
+        self.depth_max.reach(depth.into());
     }
 }
 
@@ -141,6 +164,19 @@ impl Agenda {
             rendezvous: RendezvousStats::new(config),
             workers: AgendaWorkers::default(),
         }
+    }
+
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        self.priorities.iter_mut().for_each(|priority| priority.figures(by));
+        self.rendezvous.figures(by);
+        self.workers.figures(by);
+    }
+
+    /// Forgets what was before `from`.
+    pub(super) fn forget_before(&mut self, from: Timestamp) {
+        self.rendezvous.recent.retain(|rendezvous| rendezvous.at > from);
+        self.workers.count_from(from);
     }
 
     /// Whether any event of an agenda was seen.
@@ -279,7 +315,7 @@ impl Agenda {
     }
 
     fn higher_ran(&self, priority: Priority) -> u64 {
-        self.priorities[..place(priority)].iter().map(|higher| higher.ran).fold(0, u64::saturating_add)
+        self.priorities[..place(priority)].iter().map(PriorityStats::ran_in_all).fold(0, u64::saturating_add)
     }
 
     /// Updates the agenda from `stamped`, if it concerns it.
@@ -310,7 +346,7 @@ impl Agenda {
         let stats = &mut self.priorities[place(priority)];
         stats.added += 1;
         stats.waiting.added(at, task, depth, higher_ran);
-        stats.depth_max = stats.depth_max.max(depth);
+        stats.depth_max.reach(depth.into());
         stats.sample(at);
     }
 
@@ -325,7 +361,7 @@ impl Agenda {
             None => stats.waiting.taken(task, start),
         };
         if let Some(then) = then {
-            stats.passed_by_max = stats.passed_by_max.max(higher_ran.saturating_sub(then));
+            stats.passed_by_max.reach(higher_ran.saturating_sub(then));
         }
         stats.sample(end);
         if was_cancelled {

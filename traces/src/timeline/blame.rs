@@ -3,7 +3,7 @@
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
 use super::ticks::{Mark, TickSummary};
-use super::worst::{Blamed, WorstCases};
+use super::worst::{Blamed, WorstCases, WorstOfSlice};
 use super::{LateSignal, LateTimer, SlowTask, Timeline, Waiter};
 use crate::attribution::sweep::{Layer, Node, Nodes};
 use crate::attribution::{self, Breakdown, What, waited};
@@ -45,22 +45,57 @@ impl Timeline {
     /// The worst late timers, worst first, each with its breakdown.
     #[must_use]
     pub fn late_timers(&self) -> Vec<Blamed<LateTimer>> {
-        let all = self.blame.timers.iter();
-        all.map(|(late, blame)| Blamed::new(*late, blame, || self.blame_timer(late))).collect()
+        self.late_timers_of(&self.blame)
+    }
+
+    fn late_timers_of(&self, of: &WorstCases) -> Vec<Blamed<LateTimer>> {
+        of.timers.iter().map(|(late, blame)| Blamed::new(*late, blame, || self.blame_timer(late))).collect()
     }
 
     /// The worst late signals, worst first, each with its breakdown.
     #[must_use]
     pub fn late_signals(&self) -> Vec<Blamed<LateSignal>> {
-        let all = self.blame.signals.iter();
-        all.map(|(late, blame)| Blamed::new(*late, blame, || self.blame_signal(late))).collect()
+        self.late_signals_of(&self.blame)
+    }
+
+    fn late_signals_of(&self, of: &WorstCases) -> Vec<Blamed<LateSignal>> {
+        of.signals.iter().map(|(late, blame)| Blamed::new(*late, blame, || self.blame_signal(late))).collect()
     }
 
     /// The slowest tasks, slowest first, each with the breakdown of its own run.
     #[must_use]
     pub fn slow_tasks(&self) -> Vec<Blamed<SlowTask>> {
-        let all = self.blame.tasks.iter();
-        all.map(|(slow, blame)| Blamed::new(*slow, blame, || self.blame_task(slow))).collect()
+        self.slow_tasks_of(&self.blame)
+    }
+
+    fn slow_tasks_of(&self, of: &WorstCases) -> Vec<Blamed<SlowTask>> {
+        of.tasks.iter().map(|(slow, blame)| Blamed::new(*slow, blame, || self.blame_task(slow))).collect()
+    }
+
+    fn worst_of(&self, of: &WorstCases) -> WorstOfSlice {
+        WorstOfSlice {
+            timers: self.late_timers_of(of),
+            signals: self.late_signals_of(of),
+            tasks: self.slow_tasks_of(of),
+        }
+    }
+
+    /// The worst cases since the last baseline; those that follow are of another slice.
+    pub(super) fn end_slice(&mut self) -> WorstOfSlice {
+        let slice = std::mem::replace(&mut self.blame_of_slice, WorstCases::of_slice(&self.config));
+        self.worst_of(&slice.0)
+    }
+
+    /// The worst cases that ended since `from`: of all, of the `slices` since then, and of the one that is not over.
+    pub(super) fn blame_since<'s>(
+        &self,
+        from: Timestamp,
+        slices: impl Iterator<Item = &'s WorstOfSlice>,
+    ) -> WorstCases {
+        let mut all = self.worst_of(&self.blame);
+        slices.for_each(|slice| all.add(slice));
+        all.add(&self.worst_of(&self.blame_of_slice.0));
+        all.into_cases(from, WorstCases::new(&self.config))
     }
 
     /// The breakdown of a kept tick's busy time, in at most `lines` lines besides those for unknown time. `None` if its
@@ -120,18 +155,21 @@ impl Timeline {
     #[inline(never)]
     pub(super) fn timer_was_late(&mut self, late: LateTimer) {
         self.blame.timers.add(late.lag_ns(), late, || self.ticks.since(late.due));
+        self.blame_of_slice.0.timers.add(late.lag_ns(), late, || self.ticks.since(late.due));
     }
 
     #[cold]
     #[inline(never)]
     pub(super) fn signal_was_late(&mut self, late: LateSignal) {
         self.blame.signals.add(late.latency_ns(), late, || self.ticks.since(late.arrived));
+        self.blame_of_slice.0.signals.add(late.latency_ns(), late, || self.ticks.since(late.arrived));
     }
 
     #[cold]
     #[inline(never)]
     pub(super) fn task_was_slow(&mut self, slow: SlowTask) {
         self.blame.tasks.add(slow.run_ns(), slow, || self.ticks.since(slow.start));
+        self.blame_of_slice.0.tasks.add(slow.run_ns(), slow, || self.ticks.since(slow.start));
     }
 
     /// A tick with `spans` spans is about to be kept, and older ones to be evicted for it.
@@ -140,24 +178,24 @@ impl Timeline {
         let kept_from = self.ticks.kept_from_after(spans);
         self.charge_before(kept_from);
         self.blame.allowance.grow(spans);
-        let blame = &self.blame;
-        if blame.timers.is_urgent(kept_from)
-            || blame.signals.is_urgent(kept_from)
-            || blame.tasks.is_urgent(kept_from)
-        {
-            self.settle_all(kept_from, spans);
+        self.blame_of_slice.0.allowance.grow(spans);
+        if self.blame.is_urgent(kept_from) {
+            let blame = std::mem::replace(&mut self.blame, WorstCases::new(&self.config));
+            self.blame = self.settled(blame, kept_from, spans);
+        }
+        if self.blame_of_slice.0.is_urgent(kept_from) {
+            let blame = std::mem::replace(&mut self.blame_of_slice.0, WorstCases::new(&self.config));
+            self.blame_of_slice.0 = self.settled(blame, kept_from, spans);
         }
     }
 
     #[cold]
-    fn settle_all(&mut self, kept_from: Mark, spans: usize) {
-        let mut blame = std::mem::replace(&mut self.blame, WorstCases::new(&self.config));
-        self.blame.lines = blame.lines;
+    fn settled(&self, mut blame: WorstCases, kept_from: Mark, spans: usize) -> WorstCases {
         let WorstCases { timers, signals, tasks, allowance, .. } = &mut blame;
         timers.settle(kept_from, spans, allowance, |late| self.blame_timer(late));
         signals.settle(kept_from, spans, allowance, |late| self.blame_signal(late));
         tasks.settle(kept_from, spans, allowance, |slow| self.blame_task(slow));
-        self.blame = blame;
+        blame
     }
 }
 

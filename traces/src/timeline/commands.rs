@@ -2,6 +2,7 @@
 
 use loop_probes::ids::Timestamp;
 
+use super::baseline::Figures;
 use crate::histogram::Histogram;
 
 /// Wakeups by other threads.
@@ -49,6 +50,13 @@ impl Commands {
         self.by_byte.iter().filter(|command| !command.known).map(|command| command.count).sum()
     }
 
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        for CommandStats { byte, known, count, last_at: _ } in &mut self.by_byte {
+            by.part(u64::from(*byte) << 1 | u64::from(*known), false, |by| by.count(count));
+        }
+    }
+
     pub(crate) fn command_received(&mut self, at: Timestamp, byte: u8, known: bool) {
         let same = |command: &CommandStats| (command.byte, command.known) == (byte, known);
         let place = self.by_byte.iter().position(same).unwrap_or_else(|| {
@@ -92,6 +100,13 @@ impl Pumps {
     #[must_use]
     pub fn polled(&self) -> u64 {
         self.count().saturating_sub(self.ready)
+    }
+
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        let Self { handled, ready, run_ns, last_at: _ } = self;
+        by.counts([handled, ready]);
+        by.histogram(run_ns);
     }
 
     pub(crate) fn add(&mut self, at: Timestamp, handled: bool, ready: bool, run_ns: u64) {

@@ -69,8 +69,8 @@ impl Timeline {
             Queue::Agenda => self.may_miss_anything() || self.lost_in_all() > 0,
             _ => false,
         };
-        let certain = if may_miss_leaving { queue.depth_max.min(1) } else { queue.depth_max };
-        let lo = u64::from(certain);
+        let depth_max = queue.depth_max.get();
+        let lo = if may_miss_leaving { depth_max.min(1) } else { depth_max };
         let began_midway = |place: &usize| self.gaps.get(*place).is_none_or(|gaps| gaps.begin_midway());
         // What left these queues before an addition showed the depth is recorded only when it has run.
         let may_have_left = match queue.queue {
@@ -90,13 +90,16 @@ impl Timeline {
             || queue.counted_from_unknown().iter().any(began_midway)
             || self.may_fill_unseen(queue.queue, unfinished);
         // Where the reading began later than the loop, entries may have left before a record showed the depth.
-        let before =
-            queue.most_before().iter().filter(|(place, _)| began_midway(place)).map(|(_, most)| *most);
+        let before = queue
+            .most_before()
+            .iter()
+            .filter(|(place, _)| began_midway(place))
+            .map(|(_, most)| u64::from(*most));
         let most = match queue.queue {
-            Queue::Tasks | Queue::Immediates | Queue::AfterLoop => before.fold(queue.depth_most(), u32::max),
+            Queue::Tasks | Queue::Immediates | Queue::AfterLoop => before.fold(queue.depth_most(), u64::max),
             _ => queue.depth_most(),
         };
-        let hi = (!is_open).then(|| u64::from(most));
+        let hi = (!is_open).then_some(most);
         (hi != Some(lo)).then_some(Bounds { lo, hi })
     }
 

@@ -4,6 +4,8 @@ mod losses;
 mod runs;
 mod ticks;
 
+use std::sync::Arc;
+
 use loop_probes::event::{ClockPoint, Event, Origin, Outcome, RefKind, StopReason};
 use loop_probes::ids::NonMax;
 use loop_probes::recorder::Running;
@@ -57,7 +59,7 @@ impl Timeline {
         self.events += 1;
         if let Event::Label { .. } = event {
             // A name is recorded when first needed, with any timestamp at hand.
-            self.labels.learn_event(&event);
+            Arc::make_mut(&mut self.labels).learn_event(&event);
             return;
         }
         if let Event::Pressure { waited_ns, stolen_ns, delayed_ns, start } = event {
@@ -248,7 +250,7 @@ impl Timeline {
                 let deadline = going_on.and_then(|shutdown| shutdown.deadline);
                 self.shutdown = Some(Shutdown { began: start, deadline, ended });
             }
-            Event::IoLabel { .. } => self.labels.learn_event(&event),
+            Event::IoLabel { .. } => Arc::make_mut(&mut self.labels).learn_event(&event),
             Event::LoopStopped { reason } => {
                 // Closing a loop that had stopped does not change when and why it stopped.
                 let is_closed = reason == StopReason::Closed;

@@ -1,5 +1,7 @@
 //! Spawned futures: their references, wakeups and fruitless polls.
 
+use super::baseline::Figures;
+
 /// All futures of the loop.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -19,6 +21,12 @@ impl Futures {
     #[must_use]
     pub const fn is_seen(&self) -> bool {
         self.refs_taken > 0 || self.refs_released > 0 || self.woken > 0 || self.pending > 0
+    }
+
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        let Self { refs_taken, refs_released, woken, pending } = self;
+        by.counts([refs_taken, refs_released, woken, pending]);
     }
 
     pub(crate) fn referenced(&mut self, delta: i32) {

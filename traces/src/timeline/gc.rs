@@ -3,6 +3,7 @@
 use loop_probes::event::{GcAction, GcMode, GcReason};
 use loop_probes::ids::Timestamp;
 
+use super::baseline::Figures;
 use super::config::TimelineConfig;
 use crate::histogram::Histogram;
 use crate::recent::Recent;
@@ -84,6 +85,19 @@ impl Gc {
             mode: None,
             unchanged_ticks: 0,
         }
+    }
+
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        let Self { collect, defer, skip, run_ns, freed_bytes, .. } = self;
+        by.counts([collect, defer, skip, freed_bytes]);
+        by.histogram(run_ns);
+    }
+
+    /// Forgets what was before `from`.
+    pub(super) fn forget_before(&mut self, from: Timestamp) {
+        self.decisions.retain(|check| check.at > from);
+        self.runs.retain(|run| run.at > from);
     }
 
     pub(crate) fn looked(&mut self, look: GcCheck) {

@@ -52,6 +52,11 @@ impl Impacts {
         }
     }
 
+    /// Takes over the charges of a cause that has none yet.
+    pub(super) fn add(&mut self, impact: Impact) {
+        self.charges.charge(impact);
+    }
+
     /// The charges so far, plus those that would follow if all stretches left their lanes now.
     pub(super) fn counted(&self) -> Vec<Impact> {
         let mut charges = self.charges.clone();

@@ -3,6 +3,8 @@
 //! The figures of a single loop are those of the whole, so its events are folded once. When a second loop appears, the
 //! figures so far become the first loop's.
 
+use std::sync::Arc;
+
 use loop_probes::event::Event;
 use loop_probes::ids::SourceId;
 use loop_probes::stamped::Stamped;
@@ -89,7 +91,7 @@ impl Timeline {
     /// The separate timelines, with the names known to all and the first and last times of the whole.
     pub(crate) fn loops_by_now(&self) -> impl Iterator<Item = Self> + '_ {
         let by_now = move |own: &Self| {
-            let labels = self.labels.clone();
+            let labels = Arc::clone(&self.labels);
             // Lost records that the stream does not report may have been of any loop.
             let of_others = self.inferred_gaps().saturating_sub(own.inferred_gaps());
             let unreported = self.counts.lost_records.saturating_sub(self.lost_records).max(of_others);
@@ -122,6 +124,7 @@ impl Timeline {
                 let config = figures_of(&self.config);
                 let mut own = self.clone();
                 (own.blame, own.delays_caused) = (WorstCases::new(&config), Impacts::new(&config));
+                own.blame_of_slice = WorstCases::of_slice(&config);
                 (own.config, own.loops_left_out) = (config, false);
                 own.history = History::new(false);
                 self.loops.by_loop.push((first, own));

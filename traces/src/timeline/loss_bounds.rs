@@ -349,6 +349,13 @@ impl LossBounds {
         self.in_ticks.of_any_length(lost);
     }
 
+    /// Forgets all losses so far, except of ticks that go on.
+    pub(super) fn forget(&mut self) {
+        let Self { losses, last_too_small, .. } = *self;
+        *self =
+            Self { losses, last_too_small, emitters: std::mem::take(&mut self.emitters), ..Self::default() };
+    }
+
     /// A copy with all gaps and damaged ticks ended at `now`, the last known moment.
     fn ended(&self, now: Timestamp) -> Self {
         let mut ended = self.clone();

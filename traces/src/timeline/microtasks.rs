@@ -1,5 +1,6 @@
 //! Work between tasks: microtask checkpoints, the deferred queue, immediates.
 
+use super::baseline::Figures;
 use super::config::TimelineConfig;
 use crate::histogram::Histogram;
 use crate::recent::Recent;
@@ -37,6 +38,14 @@ impl Microtasks {
         self.run_ns.count()
     }
 
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        let Self { ran, left, ran_per_checkpoint, run_ns, samples: _ } = self;
+        by.counts([ran, left]);
+        by.histogram(ran_per_checkpoint);
+        by.histogram(run_ns);
+    }
+
     pub(crate) fn add(&mut self, ran: u32, left: u32, run_ns: u64) {
         self.ran += u64::from(ran);
         self.left += u64::from(left);
@@ -63,6 +72,13 @@ pub struct Batches {
 }
 
 impl Batches {
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        let Self { posted, existed, ran, kept, run_ns } = self;
+        by.counts([posted, existed, ran, kept]);
+        by.histogram(run_ns);
+    }
+
     pub(crate) fn add(&mut self, ran: u32, kept: u32, run_ns: u64) {
         self.ran += u64::from(ran);
         self.kept += u64::from(kept);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use loop_probes::ids::{TaskId, Timestamp};
 
+use super::baseline::Figures;
 use super::tags::WorstRun;
 use crate::histogram::Histogram;
 
@@ -44,6 +45,8 @@ pub struct Workers {
     unsettled: BTreeMap<TaskId, Unsettled>,
     /// Jobs settled without a run: cancelled before a worker took them.
     withdrawn: u64,
+    /// Jobs that had not ended when the figures began.
+    before: u64,
 }
 
 /// The jobs of one number that are not settled.
@@ -54,6 +57,20 @@ struct Unsettled {
 }
 
 impl Workers {
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        // What has not ended has not, whenever it was scheduled.
+        let not_ended = self.not_ended();
+        let Self { queued, ran, settled, failed, queue_wait_ns, run_ns, workers, withdrawn, .. } = self;
+        by.counts([queued, ran, settled, failed, withdrawn]);
+        by.histogram(queue_wait_ns);
+        by.histogram(run_ns);
+        for (key, WorkerStats { ran, busy_ns }) in (0..).zip(workers) {
+            by.part(key, false, |by| by.counts([ran, busy_ns]));
+        }
+        self.before = (not_ended + self.ran + self.withdrawn).saturating_sub(self.queued);
+    }
+
     /// A job was scheduled; it is tracked if fewer than `tracked_max` are.
     pub(crate) fn scheduled(&mut self, job: TaskId, tracked_max: usize) {
         self.queued += 1;
@@ -78,7 +95,7 @@ impl Workers {
 
     /// Jobs that a worker may still run, or that were dropped with their loop.
     pub(crate) const fn not_ended(&self) -> u64 {
-        self.queued.saturating_sub(self.ran).saturating_sub(self.withdrawn)
+        self.before.saturating_add(self.queued).saturating_sub(self.ran).saturating_sub(self.withdrawn)
     }
 
     pub(crate) fn ran(&mut self, worker: u16, run: &WorstRun, failed: bool) {

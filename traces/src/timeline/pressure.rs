@@ -2,6 +2,8 @@
 
 use loop_probes::ids::Timestamp;
 
+use super::baseline::Figures;
+
 /// The kernel's counts, summed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -17,6 +19,13 @@ pub struct Pressure {
 }
 
 impl Pressure {
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        let Self { observed_ns, waited_ns, stolen_ns, delayed_ns } = self;
+        by.count(observed_ns);
+        [waited_ns, stolen_ns, delayed_ns].into_iter().for_each(|ns| by.known_count(ns));
+    }
+
     /// Adds one sample of the kernel's counts from `start` to `end`: waited, stolen, delayed.
     pub(crate) fn add(&mut self, start: Timestamp, end: Timestamp, counted: [Option<u64>; 3]) {
         let is_first = self.observed_ns == 0;

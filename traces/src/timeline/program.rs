@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use loop_probes::ids::{LabelId, Tag, TaskId, Timestamp};
 
+use super::baseline::Figures;
 use super::config::TimelineConfig;
 use crate::histogram::Histogram;
 use crate::recent::Recent;
@@ -29,6 +30,17 @@ pub struct Spans {
 }
 
 impl Spans {
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        by.count(&mut self.beyond_limit);
+        for (label, LabelStats { run_ns, marks }) in &mut self.by_label {
+            by.part(label.0.into(), false, |by| {
+                by.count(marks);
+                run_ns.iter_mut().for_each(|run_ns| by.histogram(run_ns));
+            });
+        }
+    }
+
     pub(crate) fn entry(&mut self, label: LabelId, limit: usize) -> Option<&mut LabelStats> {
         if self.by_label.len() >= limit && !self.by_label.contains_key(&label) {
             self.beyond_limit += 1;
@@ -93,5 +105,16 @@ pub struct Troubles {
 impl Troubles {
     pub(crate) fn new(config: &TimelineConfig) -> Self {
         Self { exceptions: 0, violations: 0, slow_tasks: 0, recent: Recent::new(config.entries_kept) }
+    }
+
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        let Self { exceptions, violations, slow_tasks, recent: _ } = self;
+        by.counts([exceptions, violations, slow_tasks]);
+    }
+
+    /// Forgets what was before `from`.
+    pub(super) fn forget_before(&mut self, from: Timestamp) {
+        self.recent.retain(|trouble| trouble.at > from);
     }
 }

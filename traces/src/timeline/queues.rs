@@ -14,6 +14,7 @@ mod waiting;
 use loop_probes::event::{Event, Queue};
 use loop_probes::ids::{TaskId, Timestamp};
 
+use super::baseline::Figures;
 use super::config::TimelineConfig;
 use deferred::DeferredCount;
 pub use stats::QueueStats;
@@ -113,18 +114,24 @@ impl Queues {
     /// Queues about which anything is known, even if only that they were empty.
     pub fn known(&self) -> impl Iterator<Item = &QueueStats> + '_ {
         let is_known = |queue: &&QueueStats| queue.in_snapshot || queue.depths.is_known();
-        self.queues.iter().filter(move |queue| is_known(queue) || queue.depth_max > 0)
+        self.queues.iter().filter(move |queue| is_known(queue) || queue.depth_max.get() > 0)
     }
 
     /// Queues with a sample or an entry.
     pub fn seen(&self) -> impl Iterator<Item = &QueueStats> + '_ {
-        self.queues.iter().filter(|queue| queue.sampled.is_some() || queue.depth_max > 0)
+        self.queues.iter().filter(|queue| queue.sampled.is_some() || queue.depth_max.get() > 0)
     }
 
     /// One queue.
     #[must_use]
     pub fn queue(&self, queue: Queue) -> &QueueStats {
         &self.queues[place_of(queue)]
+    }
+
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        self.queues.iter_mut().for_each(|queue| queue.figures(by));
+        by.count(&mut self.waits_left_out);
     }
 
     fn queue_mut(&mut self, queue: Queue) -> &mut QueueStats {

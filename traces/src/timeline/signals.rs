@@ -2,6 +2,7 @@
 
 use loop_probes::ids::{SourceId, TaskId, Timestamp};
 
+use super::baseline::Figures;
 use crate::histogram::Histogram;
 
 /// One signal number.
@@ -65,6 +66,25 @@ impl Signals {
     pub fn dropped(&self) -> u64 {
         let all = self.dropped.iter().map(|(_, dropped)| dropped.of_replaced.saturating_add(dropped.total));
         all.fold(0, u64::saturating_add)
+    }
+
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        for SignalStats { signo, arrived, delivered, latency_ns } in &mut self.by_signo {
+            by.part((*signo).into(), false, |by| {
+                by.counts([arrived, delivered]);
+                by.histogram(latency_ns);
+            });
+        }
+        for (place, dropped) in &mut self.dropped {
+            by.part(u64::MAX - *place as u64, false, |by| {
+                // A loop that replaces another moves its total over.
+                let mut all = dropped.of_replaced.saturating_add(dropped.total);
+                by.count(&mut all);
+                dropped.total = dropped.total.min(all);
+                dropped.of_replaced = all - dropped.total;
+            });
+        }
     }
 
     /// Whether the loop at `place` has reported how many signals it has dropped.

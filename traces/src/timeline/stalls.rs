@@ -2,6 +2,7 @@
 
 use loop_probes::ids::Timestamp;
 
+use super::baseline::Figures;
 use super::config::TimelineConfig;
 use super::ticks::TickSummary;
 use crate::attribution::Breakdown;
@@ -47,6 +48,22 @@ impl Stalls {
             kept: Recent::new(config.stalls_kept),
             is_worst_apart: false,
         }
+    }
+
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        let Self { count, busy_ns, .. } = self;
+        by.counts([count, busy_ns]);
+    }
+
+    /// The same figures, with the stalls that ended since `from` and none of their spans.
+    pub(super) fn since(&self, from: Timestamp) -> Self {
+        let is_kept = |stall: &&Stall| stall.tick.end > from;
+        let mut kept = Recent::new(self.kept.limit());
+        for stall in self.kept.iter().filter(is_kept) {
+            kept.push(Stall { tick: stall.tick, blame: stall.blame.clone(), spans: Box::default() });
+        }
+        Self { kept, is_worst_apart: self.worst_apart().as_ref().is_some_and(is_kept), ..*self }
     }
 
     /// The kept stalls, newest first: the most recent ones, and the worst of all.

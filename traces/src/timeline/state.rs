@@ -1,5 +1,7 @@
 //! The state of a timeline: the parts that the fold updates.
 
+use std::sync::Arc;
+
 use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::metadata::Metadata;
 
@@ -28,7 +30,7 @@ use super::suspensions::Suspensions;
 use super::tags::Tags;
 use super::ticks::Ticks;
 use super::timers::Timers;
-use super::worst::WorstCases;
+use super::worst::{SinceBaseline, WorstCases};
 use crate::histogram::Histogram;
 use crate::labels::Labels;
 use crate::source::SourceCounts;
@@ -40,7 +42,7 @@ use crate::source::SourceCounts;
 #[non_exhaustive]
 pub struct Timeline {
     /// Names.
-    pub labels: Labels,
+    pub labels: Arc<Labels>,
     /// Ticks.
     pub ticks: Ticks,
     /// Tasks that ran on a loop's thread.
@@ -112,12 +114,16 @@ pub struct Timeline {
     /// When the first sample of pressure was taken.
     pub(super) pressure_from: Option<Timestamp>,
     pub(super) last: Option<Timestamp>,
+    /// Where the window begins, if these are the figures of one.
+    pub(super) window_from: Option<Timestamp>,
     pub(super) open: Vec<OpenTick>,
     /// Indexed as `open` is, one entry per emitter.
     pub(super) gaps: Vec<Gaps>,
     pub(super) loss_bounds: LossBounds,
     pub(super) replaced: Replaced,
     pub(super) blame: WorstCases,
+    /// Those since the last baseline.
+    pub(super) blame_of_slice: SinceBaseline,
     pub(super) delays_caused: Impacts,
     pub(super) loops: Loops,
     pub(super) last_open: usize,
@@ -141,7 +147,7 @@ impl Timeline {
     #[must_use]
     pub fn new(config: TimelineConfig) -> Self {
         Self {
-            labels: Labels::default(),
+            labels: Arc::default(),
             ticks: Ticks::new(&config),
             tasks_run: 0,
             tasks_run_ns: Histogram::new(),
@@ -176,11 +182,13 @@ impl Timeline {
             lost_records: 0,
             counts: SourceCounts::default(),
             blame: WorstCases::new(&config),
+            blame_of_slice: WorstCases::of_slice(&config),
             delays_caused: Impacts::new(&config),
             config,
             first: None,
             pressure_from: None,
             last: None,
+            window_from: None,
             open: Vec::new(),
             gaps: Vec::new(),
             loss_bounds: LossBounds::default(),
@@ -221,10 +229,16 @@ impl Timeline {
         self.open.iter().map(|open| open.last).max()
     }
 
-    /// Time from the first event to the last known moment, in nanoseconds.
+    /// When the figures begin: at the first event, or with the window if these are the figures of one.
+    #[must_use]
+    pub fn counted_from(&self) -> Option<Timestamp> {
+        self.first.max(self.window_from)
+    }
+
+    /// Time from the first event, or from the begin of the window, to the last known moment, in nanoseconds.
     #[must_use]
     pub fn span_ns(&self) -> u64 {
-        match (self.first, self.last) {
+        match (self.counted_from(), self.last) {
             (Some(first), Some(last)) => last.ns_since(first),
             _ => 0,
         }

@@ -2,6 +2,7 @@
 
 use loop_probes::ids::Timestamp;
 
+use super::baseline::Figures;
 use super::ticks::TickSummary;
 use crate::attribution::sweep::Nodes;
 use crate::attribution::{Breakdown, busy};
@@ -38,6 +39,17 @@ pub struct Suspensions {
 impl Suspensions {
     pub(crate) fn new(keep: usize) -> Self {
         Self { count: 0, total_ns: 0, asleep_ns: 0, recent: Recent::new(keep) }
+    }
+
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        let Self { count, total_ns, asleep_ns, recent: _ } = self;
+        by.counts([count, total_ns, asleep_ns]);
+    }
+
+    /// Forgets what was before `from`.
+    pub(super) fn forget_before(&mut self, from: Timestamp) {
+        self.recent.retain(|suspension| suspension.end > from);
     }
 
     pub(crate) fn add(&mut self, suspension: Suspension) {

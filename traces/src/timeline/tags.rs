@@ -3,6 +3,7 @@
 use loop_probes::event::Outcome;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
+use super::baseline::Figures;
 use crate::histogram::Histogram;
 
 /// One run, as the worst-runs list keeps it.
@@ -69,6 +70,19 @@ impl RunStats {
         &self.worst
     }
 
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        let Self { run_ns, queue_wait_ns, failed, worst: _ } = self;
+        by.histogram(run_ns);
+        by.histogram(queue_wait_ns);
+        by.count(failed);
+    }
+
+    /// Forgets the worst runs that ended before `from`.
+    fn forget_before(&mut self, from: Timestamp) {
+        self.worst.retain(|run| run.at > from);
+    }
+
     pub(crate) fn add(&mut self, run: WorstRun, failed: bool, keep: usize) {
         self.run_ns.record(run.run_ns);
         if let Some(waited_ns) = run.queue_wait_ns {
@@ -123,6 +137,24 @@ impl TagStats {
             tasklets: None,
         }
     }
+
+    fn figures(&mut self, by: &mut impl Figures) {
+        let Self { tag: _, tasks, queued, microtasks_ns, io, work, tasklets } = self;
+        tasks.figures(by);
+        by.counts([queued, microtasks_ns]);
+        for (key, runs) in (0..).zip([io, work, tasklets]) {
+            if let Some(runs) = runs {
+                by.part(key, false, |by| runs.figures(by));
+            }
+        }
+    }
+
+    fn forget_before(&mut self, from: Timestamp) {
+        self.tasks.forget_before(from);
+        for runs in [&mut self.io, &mut self.work, &mut self.tasklets].into_iter().flatten() {
+            runs.forget_before(from);
+        }
+    }
 }
 
 /// All tags seen.
@@ -172,6 +204,22 @@ impl Tags {
     #[must_use]
     pub fn beyond_limit(&self) -> Option<&BeyondLimit> {
         self.beyond.as_deref()
+    }
+
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        for stats in &mut self.seen {
+            by.part(stats.tag.0.into(), false, |by| stats.figures(by));
+        }
+        if let Some(beyond) = &mut self.beyond {
+            by.part(u64::MAX, false, |by| beyond.stats.figures(by));
+        }
+    }
+
+    /// Forgets the worst runs that ended before `from`.
+    pub(super) fn forget_before(&mut self, from: Timestamp) {
+        let beyond = self.beyond.iter_mut().map(|beyond| &mut beyond.stats);
+        self.seen.iter_mut().chain(beyond).for_each(|stats| stats.forget_before(from));
     }
 
     /// Bytes that the distributions take: most of what a [`Timeline`](super::Timeline) takes if values differ widely.

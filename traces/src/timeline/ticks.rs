@@ -5,6 +5,7 @@ use std::ops::Range;
 use loop_probes::event::Phase;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
+use super::baseline::Figures;
 use super::config::TimelineConfig;
 use crate::attribution::What;
 use crate::attribution::sweep::{Node, Nodes};
@@ -183,6 +184,26 @@ impl Ticks {
             spans_added: 0,
             added: 0,
             forgotten_until: Timestamp(0),
+        }
+    }
+
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        let Self { count, incomplete, busy_ns, poll_wait_ns, run_ns, tasks_run, phases, .. } = self;
+        by.counts([count, incomplete, busy_ns, poll_wait_ns]);
+        by.histogram(run_ns);
+        by.histogram(tasks_run);
+        phases.0.iter_mut().for_each(|ns| by.count(ns));
+    }
+
+    /// The same figures without any tick.
+    pub(super) fn without_ticks(&self) -> Self {
+        Self {
+            recent: Recent::new(0),
+            spans: Recent::new(0),
+            run_ns: self.run_ns.clone(),
+            tasks_run: self.tasks_run.clone(),
+            ..*self
         }
     }
 

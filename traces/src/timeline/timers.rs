@@ -19,6 +19,7 @@ use loop_probes::ids::{SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::stamped::Stamped;
 
 use self::unresolved::{Firing, Unresolved};
+use super::baseline::Figures;
 use super::config::TimelineConfig;
 use crate::histogram::Histogram;
 use crate::histogram::spaced::Spaced;
@@ -114,6 +115,22 @@ impl Timers {
             has_more_periods: false,
             unresolved: Unresolved::new(config.names_kept),
         }
+    }
+
+    /// Its figures, for [`baseline`](super::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        let Self { armed, fired, cleared, skipped, late, lag_ns, lag_corrected_ns, .. } = self;
+        by.counts([armed, fired, cleared, skipped, late]);
+        by.histogram(lag_ns);
+        by.spaced(lag_corrected_ns);
+        self.unresolved.figures(by);
+    }
+
+    /// Forgets what was before `from`.
+    pub(super) fn forget_before(&mut self, from: Timestamp) {
+        self.recent_late.retain(|late| late.fired > from);
+        let latest = || self.recent_late.iter().rev().max_by_key(|late| late.lag_ns()).copied();
+        self.worst = self.worst.filter(|worst| worst.fired > from).or_else(latest);
     }
 
     /// A timer was armed. `are_known`: the stream shows every armed timer of the loop, so timers without a known period are

@@ -9,6 +9,8 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use loop_probes::ids::Timestamp;
+
 use super::config::TimelineConfig;
 use super::signals::LateSignal;
 use super::tags::SlowTask;
@@ -122,6 +124,18 @@ impl<T> Worst<T> {
     }
 
     /// All cases, worst first, with the breakdowns made so far.
+    /// Adds a case whose breakdown is known.
+    pub(super) fn add_blamed(&mut self, badness: u64, Blamed { what, blame }: Blamed<T>) {
+        self.cases.insert(
+            (Reverse(badness), self.added),
+            Case { what, needs: Mark::NEVER..Mark::NEVER, blame: Some(blame) },
+        );
+        self.added += 1;
+        if self.cases.len() > self.limit {
+            self.cases.pop_last();
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&T, Option<&Breakdown>)> + '_ {
         self.cases.values().map(|case| (&case.what, case.blame.as_ref()))
     }
@@ -152,7 +166,104 @@ pub(crate) struct WorstCases {
     pub(super) lines: usize,
 }
 
+/// The worst cases since the last baseline. Timelines of the same events are equal, wherever their baselines are.
+#[derive(Clone, Debug)]
+pub(crate) struct SinceBaseline(pub(super) WorstCases);
+
+impl PartialEq for SinceBaseline {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// How many cases of each kind a slice between two baselines keeps, besides those that are among the worst of all.
+const OF_SLICE_MAX: usize = 4;
+
+/// The worst cases of a slice between two baselines, with their breakdowns.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct WorstOfSlice {
+    pub(super) timers: Vec<Blamed<LateTimer>>,
+    pub(super) signals: Vec<Blamed<LateSignal>>,
+    pub(super) tasks: Vec<Blamed<SlowTask>>,
+}
+
+impl WorstOfSlice {
+    /// Adds those cases of another slice that are not there yet.
+    pub(super) fn add(&mut self, other: &Self) {
+        fn add<T: Clone + PartialEq>(own: &mut Vec<Blamed<T>>, other: &[Blamed<T>]) {
+            let before = own.len();
+            for case in other {
+                if !own[..before].iter().any(|known| known.what == case.what) {
+                    own.push(case.clone());
+                }
+            }
+        }
+        add(&mut self.timers, &other.timers);
+        add(&mut self.signals, &other.signals);
+        add(&mut self.tasks, &other.tasks);
+    }
+
+    /// Takes over the cases of the slice before, as long as they are among the worst.
+    pub(super) fn absorb(&mut self, earlier: &Self) {
+        self.add(earlier);
+        self.timers.sort_by_key(|late| Reverse(late.what.lag_ns()));
+        self.timers.truncate(ABSORBED_MAX);
+        self.signals.sort_by_key(|late| Reverse(late.what.latency_ns()));
+        self.signals.truncate(ABSORBED_MAX);
+        self.tasks.sort_by_key(|slow| Reverse(slow.what.run_ns()));
+        self.tasks.truncate(ABSORBED_MAX);
+    }
+
+    /// Adds those that ended since `from` to `cases`, the earlier of equally bad ones first.
+    pub(super) fn into_cases(mut self, from: Timestamp, mut cases: WorstCases) -> WorstCases {
+        self.timers.sort_by_key(|late| late.what.fired);
+        for late in self.timers.into_iter().filter(|late| late.what.fired > from) {
+            cases.timers.add_blamed(late.what.lag_ns(), late);
+        }
+        self.signals.sort_by_key(|late| late.what.delivered);
+        for late in self.signals.into_iter().filter(|late| late.what.delivered > from) {
+            cases.signals.add_blamed(late.what.latency_ns(), late);
+        }
+        self.tasks.sort_by_key(|slow| slow.what.end);
+        for slow in self.tasks.into_iter().filter(|slow| slow.what.end > from) {
+            cases.tasks.add_blamed(slow.what.run_ns(), slow);
+        }
+        cases
+    }
+
+    /// Bytes that they take, by and large.
+    pub(super) fn bytes(&self) -> usize {
+        let cases = self.timers.len() + self.signals.len() + self.tasks.len();
+        cases * CASE_BYTES
+    }
+}
+
+/// How many cases of each kind a slice keeps that took over others.
+const ABSORBED_MAX: usize = 16;
+
+/// What a case and its breakdown take, by and large.
+const CASE_BYTES: usize = 512;
+
 impl WorstCases {
+    /// Whether a breakdown must be made before the history up to `kept_from` is gone.
+    #[inline]
+    pub(super) fn is_urgent(&self, kept_from: Mark) -> bool {
+        self.timers.is_urgent(kept_from)
+            || self.signals.is_urgent(kept_from)
+            || self.tasks.is_urgent(kept_from)
+    }
+
+    /// For the cases of one slice between two baselines.
+    pub(crate) fn of_slice(config: &TimelineConfig) -> SinceBaseline {
+        let limit = config.late_kept.min(OF_SLICE_MAX);
+        SinceBaseline(Self {
+            timers: Worst::new(limit),
+            signals: Worst::new(limit),
+            tasks: Worst::new(limit),
+            ..Self::new(config)
+        })
+    }
+
     pub(crate) fn new(config: &TimelineConfig) -> Self {
         Self {
             timers: Worst::new(config.late_kept),

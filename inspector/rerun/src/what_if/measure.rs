@@ -64,7 +64,7 @@ impl Measure {
 
     /// Maximum number of tasks waiting at a time.
     pub(super) fn queue_depth_max(&self) -> u64 {
-        u64::from(self.timeline.queues.queue(Queue::Tasks).depth_max)
+        self.timeline.queues.queue(Queue::Tasks).depth_max.get()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use loop_probes::event::{Event, LabelKind, PolicyField};
 use loop_probes::ids::{LabelId, SourceId, Tag, Ticks, Timestamp};
@@ -109,7 +110,7 @@ impl EventSink {
                 self.batch.push(stamped);
             }
         } else {
-            self.measure.timeline.labels.learn_event(&stamped.event);
+            Arc::make_mut(&mut self.measure.timeline.labels).learn_event(&stamped.event);
         }
     }
 

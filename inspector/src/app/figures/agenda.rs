@@ -138,7 +138,7 @@ fn priority_row(
         priority: stats.priority,
         waiting: stats.waiting(),
         waiting_bounds: summary.waiting_bounds,
-        depth_max: stats.depth_max,
+        depth_max: u32::try_from(stats.depth_max.get()).unwrap_or(u32::MAX),
         is_lossy: summary.depth_max_bounds.is_some(),
         added: stats.added,
         ran: stats.ran,
@@ -146,7 +146,7 @@ fn priority_row(
         wait_ns: summary.queue_wait_ns,
         run_ns: summary.run_ns,
         oldest: agenda.oldest(stats.priority),
-        passed_by_max: stats.passed_by_max,
+        passed_by_max: stats.passed_by_max.get(),
         through_time: stats.depths.series(now),
     }
 }
@@ -173,7 +173,7 @@ fn workers(timeline: &Timeline, now: Timestamp) -> Vec<WorkerRow> {
         run_ns_max: worker
             .running(now, StreamEnd::Known)
             .map_or(0, |run| run.run_ns())
-            .max(worker.run_ns_max),
+            .max(worker.run_ns_max.get()),
         is_lossy,
         may_be_busier: is_lossy || worker.may_run_unnamed(),
         last: worker.last.map(|(task, tag, at)| (format!("{} #{task}", timeline.labels.tag(tag)), at)),

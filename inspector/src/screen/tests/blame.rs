@@ -1,5 +1,7 @@
 //! Blame: breakdowns, the delay caused by a tag, late timers and signals, and the effect of lost records.
 
+use std::sync::Arc;
+
 use super::*;
 use loop_probes::event::{Event, Outcome};
 use loop_probes::stamped::Stamped;
@@ -243,7 +245,11 @@ fn hostile_names_do_not_reach_the_newer_pages() {
     let mut app = opened(live());
     let labels = &mut app.state.live.fold.timeline.labels;
     for tag in 0..9 {
-        labels.learn(LabelKind::Tag, tag, "\u{1b}[31mred\u{202e}\u{7}日本語日本語日本語日本語日本語日本語");
+        Arc::make_mut(labels).learn(
+            LabelKind::Tag,
+            tag,
+            "\u{1b}[31mred\u{202e}\u{7}日本語日本語日本語日本語日本語日本語",
+        );
     }
     app.state.frozen = None;
     for keys in [&[][..], &[Key::Enter], &[Key::Tab], &[Key::Char('4')], &[Key::Tab]] {

@@ -5,7 +5,9 @@ use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 use loop_probes::recorder::Running;
 
 use crate::histogram::Histogram;
+use crate::peak::Peak;
 use crate::recent::Recent;
+use crate::timeline::baseline::Figures;
 use crate::timeline::config::TimelineConfig;
 use crate::timeline::in_progress::RunningTask;
 use crate::timeline::last_activity::StreamEnd;
@@ -35,7 +37,7 @@ pub struct AgendaWorker {
     /// Time it spent in tasklets.
     pub busy_ns: u64,
     /// The longest of its runs.
-    pub run_ns_max: u64,
+    pub run_ns_max: Peak,
     /// Time it was stopped for collections.
     pub stopped_ns: u64,
     /// The worker's phase and when it began; `None` if the worker reports no phases.
@@ -129,6 +131,21 @@ impl AgendaWorker {
 pub(super) struct AgendaWorkers(Vec<AgendaWorker>);
 
 impl AgendaWorkers {
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        for (key, worker) in (0..).zip(&mut self.0) {
+            by.part(key, false, |by| {
+                let AgendaWorker { ran, failed, busy_ns, run_ns_max, stopped_ns, .. } = worker;
+                by.counts([ran, failed, busy_ns, stopped_ns]);
+                by.peak(run_ns_max);
+            });
+        }
+    }
+
+    /// Figures of workers that were seen earlier count from `from`.
+    pub(super) fn count_from(&mut self, from: Timestamp) {
+        self.0.iter_mut().for_each(|worker| worker.first_at = worker.first_at.map(|first| first.max(from)));
+    }
+
     /// The number of workers in tasklets that no record or sample names, and the earliest time since when one is.
     pub(super) fn in_unnamed(&self) -> (usize, Option<Timestamp>) {
         let since = || self.0.iter().filter_map(AgendaWorker::in_unnamed_since);
@@ -218,7 +235,7 @@ impl AgendaWorkers {
         worker.ran += 1;
         worker.failed += u64::from(failed(run.outcome));
         worker.busy_ns = worker.busy_ns.saturating_add(run_ns);
-        worker.run_ns_max = worker.run_ns_max.max(run_ns);
+        worker.run_ns_max.reach(run_ns);
         worker.last = Some((run.task, run.tag, run.end));
         worker.last_start = run.start;
         // Unless its state is known, it is assumed to continue with the next tasklet.
@@ -291,6 +308,12 @@ impl RendezvousStats {
     pub(super) fn new(config: &TimelineConfig) -> Self {
         let recent = Recent::new(config.entries_kept);
         Self { count: 0, failed: 0, waited_ns: Histogram::new(), recent }
+    }
+
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        let Self { count, failed, waited_ns, recent: _ } = self;
+        by.counts([count, failed]);
+        by.histogram(waited_ns);
     }
 
     pub(super) fn add(&mut self, rendezvous: Rendezvous) {

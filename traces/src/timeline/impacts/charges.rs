@@ -36,6 +36,17 @@ pub struct Impact {
 }
 
 impl Impact {
+    /// Takes out what was charged up to `from`.
+    pub(crate) fn forget(&mut self, before: &Self, from: Timestamp) {
+        for (sum, before) in self.lateness_ns.iter_mut().zip(before.lateness_ns) {
+            *sum = sum.saturating_sub(before);
+        }
+        for (sum, before) in self.delayed.iter_mut().zip(before.delayed) {
+            *sum = sum.saturating_sub(before);
+        }
+        self.worst = self.worst.filter(|worst| worst.at > from);
+    }
+
     /// Delay caused, all kinds together.
     #[must_use]
     pub fn total_ns(&self) -> u64 {
@@ -92,6 +103,13 @@ impl Charges {
     /// The charges, in the order of causes.
     pub(super) fn into_impacts(self) -> Vec<Impact> {
         self.by_cause.into_iter().map(|(_, impact)| impact).collect()
+    }
+
+    /// Takes over the charges of a cause that has none yet.
+    pub(super) fn charge(&mut self, impact: Impact) {
+        if impact.total_ns() > 0 || impact.delayed() > 0 {
+            *self.of(impact.cause) = impact;
+        }
     }
 
     pub(super) fn add(&mut self, cause: Cause, lateness_ns: [u64; 3], run: Option<WorstImpact>) {

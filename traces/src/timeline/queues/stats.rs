@@ -5,6 +5,8 @@ use loop_probes::ids::Timestamp;
 
 use super::depth::Depths;
 use crate::loss::Bounds;
+use crate::peak::Peak;
+use crate::timeline::baseline::Figures;
 use crate::timeline::depth_slots::DepthSlots;
 
 /// The range of a depth.
@@ -26,9 +28,9 @@ pub struct QueueStats {
     /// The queue's depth through the last seconds; for several loops, the deepest of their queues.
     pub through_time: DepthSlots,
     /// The greatest depth seen, between samples too (a post carries the depth including itself).
-    pub depth_max: u32,
+    pub depth_max: Peak,
     /// The greatest depth that it may have had.
-    depth_most: u32,
+    depth_most: Peak,
     /// The places of emitters whose entries were counted while it was unknown how many there were before.
     counted_from_unknown: Vec<usize>,
     /// Whether entries joined that could not be counted.
@@ -49,14 +51,24 @@ impl QueueStats {
             sampled: None,
             in_snapshot: false,
             through_time: DepthSlots::new(slots),
-            depth_max: 0,
-            depth_most: 0,
+            depth_max: Peak::default(),
+            depth_most: Peak::default(),
             counted_from_unknown: Vec::new(),
             has_uncounted: false,
             most_before: Vec::new(),
             peak: 0,
             depths: Depths::default(),
             depths_most: None,
+        }
+    }
+
+    /// Its figures, for [`baseline`](crate::timeline::baseline).
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        by.peak(&mut self.depth_max);
+        by.peak(&mut self.depth_most);
+        // What has not changed since before the window was as deep in it.
+        if let Some(depth) = self.depth_now() {
+            self.was_as_deep_as(depth);
         }
     }
 
@@ -101,7 +113,7 @@ impl QueueStats {
 
     pub(super) fn sampled(&mut self, place: usize, at: Timestamp, depth: u32) {
         self.sampled = Some(depth);
-        self.depth_max = self.depth_max.max(depth);
+        self.was_as_deep_as(depth);
         self.peak = 0;
         self.change(at, |depths| depths.sampled(place, at, depth));
     }
@@ -130,12 +142,12 @@ impl QueueStats {
     /// Records how deep a queue was at some moment. A queue that is filled without a record only grows until the loop takes
     /// from it, so its greatest depth is one at which it did.
     pub(super) fn was_as_deep_as(&mut self, depth: u32) {
-        self.depth_max = self.depth_max.max(depth);
+        self.depth_max.reach(depth.into());
     }
 
     /// The greatest depth that it may have had, as far as records show.
-    pub(crate) fn depth_most(&self) -> u32 {
-        self.depth_most.max(self.depth_max)
+    pub(crate) fn depth_most(&self) -> u64 {
+        self.depth_most.get().max(self.depth_max.get())
     }
 
     /// Whether entries joined that could not be counted.
@@ -164,7 +176,7 @@ impl QueueStats {
     /// Records a depth that is known to lie between two values.
     pub(super) fn was_between(&mut self, at: Timestamp, Reached { least, most }: Reached) {
         self.was_as_deep_as(least);
-        self.depth_most = self.depth_most.max(most);
+        self.depth_most.reach(most.into());
         self.peak = self.peak.max(most);
         self.through_time.set(at, Some(most));
     }

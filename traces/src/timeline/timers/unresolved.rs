@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use loop_probes::ids::{SourceId, TimerId};
 
 use crate::loss::Missing;
+use crate::timeline::baseline::Figures;
 
 type Key = (SourceId, TimerId);
 
@@ -89,6 +90,14 @@ pub(super) struct Unresolved {
 impl Unresolved {
     pub(super) fn new(limit: usize) -> Self {
         Self { limit, ..Self::default() }
+    }
+
+    /// Its figures, for [`baseline`](crate::timeline::baseline). The samples that may be missing stay unless all are older.
+    pub(super) fn figures(&mut self, by: &mut impl Figures) {
+        by.counts([&mut self.settled, &mut self.settled_more]);
+        if self.settled == 0 {
+            self.settled_samples = Missing::default();
+        }
     }
 
     /// Adds a firing whose period may become known.

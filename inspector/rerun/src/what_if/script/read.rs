@@ -3,6 +3,7 @@
 //! A callback is recorded at its end, after the events for its acts. So acts are collected until a callback ends, and
 //! become its own. Acts between two callbacks belong to the one that ended.
 
+use std::sync::Arc;
 use std::thread;
 
 use loop_core::gc::GcState;
@@ -99,7 +100,7 @@ pub(in crate::what_if) fn read(
     let before_ns = begun.begin.ns_since(slot.first_at);
     let open_tick = begun.open_tick(source, &blank.labels);
     let (mut script, mut before) = begun.finish(&mut slot.left);
-    before.timeline.labels = blank.labels.clone();
+    before.timeline.labels = Arc::new(blank.labels.clone());
     script.open_tick = open_tick;
     (script.labels, script.left, script.chosen) = (blank.labels, slot.left, Some(chosen));
     script.left.before_ns = before_ns;
@@ -173,7 +174,7 @@ impl Reading {
         for stamped in &self.pending.events {
             if stamped.source == self.source { all.fold(stamped) } else { all.fold_other(stamped) }
         }
-        all.timeline.labels = labels.clone();
+        all.timeline.labels = Arc::new(labels.clone());
         OpenTickSummary::of(source, &all.timeline)
     }
 

@@ -35,7 +35,7 @@ fn named_run_of(names: &[&str], busy_ms: &[u64]) -> Run {
     events.sort_by_key(|stamped| stamped.at);
     let mut timeline = Timeline::new(TimelineConfig::default());
     for (place, name) in names.iter().enumerate() {
-        timeline.labels.learn(LabelKind::Source, place as u32 + 1, name);
+        std::sync::Arc::make_mut(&mut timeline.labels).learn(LabelKind::Source, place as u32 + 1, name);
     }
     timeline.extend(&events);
     let source = MemorySource::new("t", SourceKind::Trace, Metadata::new("t"), events);

@@ -136,7 +136,7 @@ fn a_snapshot_without_room_for_all_timers_makes_none_of_them_unknown() {
     ]);
     assert_eq!(waits_ms(&timeline).0, [490]);
     let timers = timeline.queues.queue(Queue::Timers);
-    assert_eq!((timers.depth_max, timers.depth_p50(Timestamp(502 * MS))), (3, Some(3)));
+    assert_eq!((timers.depth_max.get(), timers.depth_p50(Timestamp(502 * MS))), (3, Some(3)));
 }
 
 /// A post of another thread that the loop had not taken when it was closed at `ms`.
