@@ -31,5 +31,5 @@ mod sequence;
 mod snapshot;
 mod terminal;
 mod truth;
-mod unfinished;
 mod what_if;
+mod windows;

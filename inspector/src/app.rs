@@ -11,3 +11,4 @@ pub mod layout;
 pub mod message;
 pub mod playback_info;
 pub mod state;
+pub mod window;

@@ -106,6 +106,10 @@ pub enum Action {
     ZoomOut,
     /// Fewer ticks in a column of the strip.
     ZoomIn,
+    /// Figures of a longer window.
+    LongerWindow,
+    /// Figures of a shorter window.
+    ShorterWindow,
     /// Redraw the whole screen.
     Redraw,
     /// Stop this program, as a shell's Ctrl-Z does.
@@ -172,6 +176,8 @@ pub struct Binding {
     pub help: &'static str,
     /// The action's word in the bottom row, for the few listed there.
     pub hint: Option<&'static str>,
+    /// Whether the help screen lists it; if not, the binding before it names both.
+    pub is_listed: bool,
     /// The section of the help screen that lists the binding.
     pub group: Group,
     /// When the binding applies.
@@ -186,12 +192,17 @@ const fn bind(
     group: Group,
     scope: Scope,
 ) -> Binding {
-    Binding { keys, shown, action, help, hint: None, group, scope }
+    Binding { keys, shown, action, help, hint: None, is_listed: true, group, scope }
 }
 
 impl Binding {
     const fn hint(mut self, hint: &'static str) -> Self {
         self.hint = Some(hint);
+        self
+    }
+
+    const fn named_before(mut self) -> Self {
+        self.is_listed = false;
         self
     }
 
@@ -217,8 +228,8 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Char(' '), Char('f')], "Space f", Action::Hold, "play or pause", Time, Replay).hint("play"),
     bind(&[Left, Char('h')], "← h", Action::TickBack, "previous tick", Time, Always).hint("tick"),
     bind(&[Right, Char('l')], "→ l", Action::TickForward, "next tick", Time, Always),
-    bind(&[Char('z')], "z", Action::ZoomOut, "zoom out: more per column", Show, Always).hint("zoom"),
-    bind(&[Char('Z')], "Z", Action::ZoomIn, "zoom in: fewer per column", Show, Always),
+    bind(&[Char('z')], "z Z", Action::ZoomOut, "zoom out or in", Show, Always).hint("zoom"),
+    bind(&[Char('Z')], "Z", Action::ZoomIn, "zoom in: fewer per column", Show, Always).named_before(),
     bind(&[Char('+'), Char('=')], "+", Action::Faster, "play faster", Time, Replay).hint("speed"),
     bind(&[Char('-'), Char('_')], "-", Action::Slower, "play slower", Time, Replay),
     bind(&[Char('<'), Char(',')], "<", Action::SeekBack, "back 1 s", Time, Replay).hint("seek"),
@@ -243,6 +254,8 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Char('/')], "/", Action::Filter, "filter tags by name", Show, Always).hint("filter"),
     bind(&[Char('s')], "s", Action::Sort, "sort by next column", Show, Always).hint("sort"),
     bind(&[Char('i')], "i", Action::Invert, "reverse sort", Show, Always),
+    bind(&[Char('[')], "[ ]", Action::ShorterWindow, "shorter or longer window", Show, Always).hint("window"),
+    bind(&[Char(']')], "]", Action::LongerWindow, "longer window", Show, Always).named_before(),
     bind(&[Tab], "Tab", Action::NextPane, "next pane or list", Move, Always).hint("pane"),
     bind(&[BackTab], "S-Tab", Action::PreviousPane, "previous pane or list", Move, Always),
     bind(&[Char('1')], "1", Action::ViewOverview, "overview", Show, Always),

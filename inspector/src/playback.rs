@@ -20,6 +20,7 @@ use loop_traces::timeline::TimelineConfig;
 
 use crate::app::fold::Fold;
 use crate::app::playback_info::PlaybackInfo;
+use crate::app::window::AGE_MAX_NS;
 use aftermath::Aftermath;
 use index::Index;
 
@@ -74,6 +75,8 @@ impl Default for ReplayOptions {
 pub trait PlaybackSink {
     /// Replaces everything folded so far with this fold.
     fn rewound(&mut self, fold: Fold);
+    /// Events up to `to` follow.
+    fn expect(&mut self, to: Timestamp);
     /// Folds these events, which follow the previous ones.
     fn events(&mut self, events: &[Stamped]);
 }
@@ -287,7 +290,8 @@ impl<S: Rewind> Player<S> {
         rebuild: bool,
     ) -> Result<(), SourceError> {
         let to = to.clamp(self.index.start(), self.index.end());
-        let checkpoint = self.index.checkpoint(to);
+        // The windows that end at `to` begin earlier.
+        let checkpoint = self.index.checkpoint(Timestamp(to.as_ns().saturating_sub(AGE_MAX_NS)));
         let back = rebuild || to < self.position;
         if back || checkpoint.is_some_and(|checkpoint| checkpoint.at > self.position) {
             let (fold, resume) = match checkpoint {
@@ -302,6 +306,7 @@ impl<S: Rewind> Player<S> {
         }
         self.position = to;
         self.marked = None;
+        sink.expect(to);
         self.play_up_to(to, sink)
     }
 

@@ -51,6 +51,7 @@ pub fn update(app: &mut App, message: Message<'_>) -> Vec<Effect> {
             played(app, playback);
             app.figures_until_ns = 0;
         }
+        Message::Expect(to) => state.live.fold.expect(to),
         Message::Rewound(fold) => {
             state.live.fold = *fold;
             leave_open(state);
@@ -97,13 +98,16 @@ fn fold(app: &mut App, events: &[Stamped]) {
     // The list grows at the top, so a selection further down moves with its stall.
     let follows = state.frozen.is_none() && *row > 0;
     let before = if follows { stalls::seen(&state.live.fold) } else { 0 };
+    if let Some(last) = events.last() {
+        state.live.fold.expect(last.at);
+    }
     for stamped in events {
         state.live.fold.fold(stamped);
     }
     leave_open(state);
     if follows {
         let more = stalls::seen(&state.live.fold).saturating_sub(before);
-        let last = stalls::rows(&state.live.fold).saturating_sub(1);
+        let last = stalls::rows(state).saturating_sub(1);
         *row = row.saturating_add(usize::try_from(more).unwrap_or(last)).min(last);
     }
 }

@@ -177,11 +177,11 @@ pub struct LateRow {
 }
 
 impl LateRow {
-    /// The late timers and signals that the timeline keeps, and the timers that are overdue by more than the limit, worst
+    /// The late timers and signals that the timeline of the window keeps, and the timers that are overdue by more than the limit, worst
     /// first.
     #[must_use]
-    pub fn all(fold: &Fold) -> Vec<Self> {
-        let (timers, signals) = (fold.timeline.late_timers(), fold.timeline.late_signals());
+    pub fn all(fold: &Fold, of_window: &Timeline) -> Vec<Self> {
+        let (timers, signals) = (of_window.late_timers(), of_window.late_signals());
         let timers =
             timers.into_iter().map(|late| Self { subject: Subject::Timer(late.what), breakdown: late.blame });
         let signals =

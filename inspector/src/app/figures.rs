@@ -23,7 +23,6 @@ use loop_traces::timeline::{
     signal_name,
 };
 
-use super::fold::Fold;
 use rates::{LoopFigures, rate_of_loops, worst_lag};
 
 /// Refresh interval of aggregated figures, in wall-clock ns.
@@ -256,10 +255,17 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Computes the figures of `fold` at `now`. `hangs` says that the loop is stuck or gone.
+    /// Computes the figures of a window, `timeline`, of the `whole` at `now`. `hangs` says that the loop is stuck or
+    /// gone.
     #[must_use]
-    pub fn read(fold: &Fold, now: Timestamp, hangs: bool, order: Order, filter: &str) -> Self {
-        let timeline = &fold.timeline;
+    pub fn read(
+        whole: &Timeline,
+        timeline: &Timeline,
+        now: Timestamp,
+        hangs: bool,
+        order: Order,
+        filter: &str,
+    ) -> Self {
         let unfinished = timeline.unfinished_so_far();
         let missing = timeline.missing_with(&unfinished);
         let stalls = timeline.stall_figures(&unfinished, &missing);
@@ -288,8 +294,8 @@ impl Figures {
             delay_caused,
             queues: queues(timeline, &unfinished, now),
             microtasks: microtasks(timeline),
-            gc: gc(timeline),
-            signals_dropped: timeline.families().signals_dropped.then(|| timeline.signals.dropped()),
+            gc: gc(timeline, whole),
+            signals_dropped: whole.families().signals_dropped.then(|| timeline.signals.dropped()),
             agenda: AgendaFigures::read(timeline, &missing, now),
             jobs: JobsSummary::of(timeline, &missing),
             keep_alive: KeepAliveFigures::read(timeline),
@@ -491,7 +497,7 @@ fn microtasks(timeline: &Timeline) -> MicrotaskFigures {
 /// Maximum number of decisions kept for the pane.
 const GC_ROWS: usize = 16;
 
-fn gc(timeline: &Timeline) -> GcFigures {
+fn gc(timeline: &Timeline, whole: &Timeline) -> GcFigures {
     let gc = &timeline.gc;
     let ran_after = |check: &GcCheck| {
         let after = gc.runs.iter().find(|run| run.at >= check.at);
@@ -500,7 +506,7 @@ fn gc(timeline: &Timeline) -> GcFigures {
     // Skips are the most frequent and least informative: they are only counted.
     let decided = gc.decisions.iter().filter(|check| check.action != GcAction::Skip);
     GcFigures {
-        decided: timeline.families().gc_decisions.then_some([gc.collect, gc.defer, gc.skip]),
+        decided: whole.families().gc_decisions.then_some([gc.collect, gc.defer, gc.skip]),
         last: decided.rev().take(GC_ROWS).map(|check| (*check, ran_after(check))).collect(),
         heap_bytes: gc.heap_bytes,
         threshold_bytes: gc.last.map(|check| check.threshold_bytes),
@@ -517,9 +523,14 @@ mod tests {
     use loop_probes::stamped::Stamped;
     use loop_traces::timeline::TimelineConfig;
 
+    use super::super::fold::Fold;
     use super::*;
 
     const MS: u64 = 1_000_000;
+
+    fn read(fold: &Fold, now: Timestamp, hangs: bool, order: Order, filter: &str) -> Figures {
+        Figures::read(&fold.timeline, &fold.timeline, now, hangs, order, filter)
+    }
 
     #[test]
     fn a_task_that_is_running_counts_in_its_tag() {
@@ -538,7 +549,7 @@ mod tests {
         for tag in [1, 2] {
             let mut fold = fold.clone();
             events.iter().chain(&[running(tag, 3_020)]).for_each(|event| fold.fold(event));
-            let figures = Figures::read(&fold, Timestamp(3_020 * MS), false, Order::default(), "");
+            let figures = read(&fold, Timestamp(3_020 * MS), false, Order::default(), "");
             let worst = &figures.tags[0];
             assert_eq!((worst.tag, worst.count), (Tag(tag), u64::from(tag == 1)));
             let bounds = worst.run_ns.bounds.unwrap();
@@ -568,7 +579,7 @@ mod tests {
                 .iter()
                 .chain(&[event(last_ms, Event::Mark { label: LabelId(1) })])
                 .for_each(|event| fold.fold(event));
-            let figures = Figures::read(&fold, Timestamp(last_ms * MS), false, Order::default(), "");
+            let figures = read(&fold, Timestamp(last_ms * MS), false, Order::default(), "");
             let row = &figures.tags[0];
             assert_eq!((row.count, row.run_ns.max), (2, Some(MS)));
             assert_eq!(row.run_ns.bounds.is_some(), is_open, "at {last_ms} ms: {row:?}");
@@ -587,7 +598,7 @@ mod tests {
             event(60, Event::TimerCleared { timer: TimerId(2) }),
         ];
         events.iter().for_each(|event| fold.fold(event));
-        let figures = Figures::read(&fold, Timestamp(60 * MS), false, Order::default(), "");
+        let figures = read(&fold, Timestamp(60 * MS), false, Order::default(), "");
         assert_eq!((fold.timeline.timers.late, figures.timers_late, figures.timers_skipped), (0, 1, 4));
         let up_to_50_ms = EDGES_NS.iter().position(|edge| *edge == 50 * MS).unwrap();
         assert_eq!((figures.lag_buckets[up_to_50_ms], figures.lag_buckets.iter().sum::<u64>()), (1, 1));

@@ -6,6 +6,8 @@ use loop_probes::ids::{SourceId, Timestamp};
 use loop_probes::stamped::Stamped;
 use loop_traces::timeline::{TickSummary, Timeline, TimelineConfig};
 
+use super::window::{Baselines, Window};
+
 /// Events kept for the log. The timeline keeps the spans of ticks separately.
 pub const LOG_EVENTS_MAX: usize = 20_000;
 /// How far back a late event is sorted, in events.
@@ -33,6 +35,8 @@ impl TickKey {
 pub struct Fold {
     /// Figures aggregated over the events so far.
     pub timeline: Timeline,
+    /// The figures at earlier times, for windows.
+    pub baselines: Baselines,
     log: VecDeque<Stamped>,
 }
 
@@ -40,11 +44,25 @@ impl Fold {
     /// An empty fold.
     #[must_use]
     pub fn new(config: TimelineConfig) -> Self {
-        Self { timeline: Timeline::new(config), log: VecDeque::new() }
+        Self { timeline: Timeline::new(config), baselines: Baselines::default(), log: VecDeque::new() }
+    }
+
+    /// An empty fold that windows are not read from, until [`expect`](Self::expect) says so.
+    #[must_use]
+    pub fn without_windows(config: TimelineConfig) -> Self {
+        Self { baselines: Baselines::never(), ..Self::new(config) }
+    }
+
+    /// Events up to `to` are about to be folded.
+    pub fn expect(&mut self, to: Timestamp) {
+        self.baselines.expect(to);
     }
 
     /// Folds one event.
     pub fn fold(&mut self, stamped: &Stamped) {
+        if self.baselines.is_due(stamped.at) {
+            self.baselines.make(&mut self.timeline, stamped.at);
+        }
         self.timeline.fold(stamped);
         if self.log.len() == LOG_EVENTS_MAX {
             self.log.pop_front();
@@ -62,6 +80,17 @@ impl Fold {
             self.log.swap(place - 1, place);
             place -= 1;
         }
+    }
+
+    /// Time passed although nothing was read.
+    pub fn pass(&mut self, now: Timestamp) {
+        self.baselines.pass(&mut self.timeline, now);
+    }
+
+    /// The figures of `window` up to `now`; `None` if that is everything.
+    #[must_use]
+    pub fn of_window(&self, window: Window, now: Timestamp) -> Option<Timeline> {
+        self.baselines.of_window(&self.timeline, window, now)
     }
 
     /// The last events, oldest first.

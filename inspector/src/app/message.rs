@@ -31,6 +31,8 @@ pub enum Message<'a> {
     Playback(PlaybackInfo),
     /// The replay jumped, or stopped: figures read before are outdated.
     Sought(PlaybackInfo),
+    /// The replay is about to pass on events up to this time.
+    Expect(Timestamp),
     /// The replay went back: the fold at its new position.
     Rewound(Box<Fold>),
     /// An effect has finished, with a message.

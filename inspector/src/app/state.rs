@@ -2,7 +2,7 @@
 
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::source::{NowRunning, SourceCounts, SourceKind};
-use loop_traces::timeline::TickSummary;
+use loop_traces::timeline::{TickSummary, Timeline};
 use ratatui::layout::Rect;
 
 use super::figures::{Figures, Order, passes};
@@ -10,6 +10,7 @@ use super::fold::{Fold, TickKey};
 use super::layout;
 use super::message::Process;
 use super::playback_info::PlaybackInfo;
+use super::window::Window;
 
 /// What is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +86,10 @@ pub struct AppState {
     pub counts: SourceCounts,
     /// Lost records without an event in the stream.
     pub lost_elsewhere: u64,
+    /// The window that all figures are of.
+    pub window: Window,
+    /// The timeline of that window at the last refresh; `None` if that is everything.
+    pub windowed: Option<Box<Timeline>>,
     /// The figures of the last refresh.
     pub figures: Figures,
     /// The focused list of the page.
@@ -120,6 +125,8 @@ impl AppState {
             playback: None,
             counts: SourceCounts::default(),
             lost_elsewhere: 0,
+            window: Window::default(),
+            windowed: None,
             figures: Figures::default(),
             part: Part::First,
             tick: None,
@@ -159,6 +166,32 @@ impl AppState {
     #[must_use]
     pub fn picture(&self) -> &Fold {
         &self.shown().fold
+    }
+
+    /// The figures of the window; those of everything until the first refresh.
+    #[must_use]
+    pub fn of_window(&self) -> &Timeline {
+        self.windowed.as_deref().unwrap_or(&self.picture().timeline)
+    }
+
+    /// The window that the figures are of: everything, if there are no others.
+    #[must_use]
+    pub fn shown_window(&self) -> Window {
+        let covers_all = self.window.ns() >= Some(self.elapsed_ns());
+        if covers_all || self.windowed.is_some() { self.window } else { Window::All }
+    }
+
+    /// The part of the window since the first event, in nanoseconds.
+    #[must_use]
+    pub fn window_ns(&self) -> u64 {
+        self.elapsed_ns().min(self.shown_window().ns().unwrap_or(u64::MAX))
+    }
+
+    /// When the window begins.
+    #[must_use]
+    pub fn window_from(&self) -> Timestamp {
+        let from = self.shown_window().ns().and_then(|ns| self.picture_at().as_ns().checked_sub(ns));
+        Timestamp(from.unwrap_or(0))
     }
 
     /// The time to draw.

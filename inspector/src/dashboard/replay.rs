@@ -66,6 +66,10 @@ impl PlaybackSink for Shown<'_> {
         update(self.0, Message::Rewound(Box::new(fold)));
     }
 
+    fn expect(&mut self, to: Timestamp) {
+        update(self.0, Message::Expect(to));
+    }
+
     fn events(&mut self, events: &[Stamped]) {
         update(self.0, Message::Events(events));
     }

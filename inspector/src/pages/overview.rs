@@ -208,7 +208,7 @@ fn column_ticks_max(state: &AppState, panes: &Panes) -> usize {
 
 impl Page for OverviewPage {
     fn refresh(&mut self, state: &AppState) {
-        self.late = LateRow::all(state.picture());
+        self.late = LateRow::all(state.picture(), state.of_window());
     }
 
     fn rows_move(&self, _state: &AppState) -> bool {
@@ -218,7 +218,7 @@ impl Page for OverviewPage {
     fn step(&mut self, state: &mut AppState, by: i64) {
         match self.focus {
             Pane::Stalls => {
-                self.stall_row = moved(self.stall_row, by, stalls::rows(state.picture()).saturating_sub(1));
+                self.stall_row = moved(self.stall_row, by, stalls::rows(state).saturating_sub(1));
             }
             Pane::Late => {
                 let count = late_shown(&self.late, state).count();
@@ -267,8 +267,8 @@ impl Page for OverviewPage {
             Pane::KeepAlive => Request::Show(PageName::Handles),
             Pane::Stalls => {
                 let picture = state.picture();
-                let stall = stalls::stalls(picture).nth(self.stall_row);
-                stall.map_or(Request::Note("no stalls so far"), |row| {
+                let stall = stalls::stalls(state).nth(self.stall_row);
+                stall.map_or(Request::Note(stalls::none(state)), |row| {
                     Request::Breakdown(Box::new(row.attribution(picture)))
                 })
             }
@@ -283,7 +283,7 @@ impl Page for OverviewPage {
             Pane::Ticks => self.click_tick(state, at, &panes),
             Pane::Tasks => tag_table::click(state, at, panes.area(Pane::Tasks)),
             Pane::Stalls => {
-                let count = stalls::rows(state.picture());
+                let count = stalls::rows(state);
                 click_row(&mut self.stall_row, count, at, panes.area(pane), had_focus)
             }
             Pane::Late => {

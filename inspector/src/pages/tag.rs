@@ -52,19 +52,19 @@ fn panes(body: Rect) -> Panes {
 
 /// The selected tag; without figures if nothing of it has ended.
 fn selected(state: &AppState) -> Option<Cow<'_, TagStats>> {
-    Some(stats(state.picture(), state.tag?))
+    Some(stats(state, state.tag?))
 }
 
 /// The figures of a tag; empty ones if it has none of its own yet.
-fn stats(fold: &Fold, tag: Tag) -> Cow<'_, TagStats> {
-    fold.timeline.tags.tag(tag).map_or_else(|| Cow::Owned(TagStats::new(tag)), Cow::Borrowed)
+fn stats(state: &AppState, tag: Tag) -> Cow<'_, TagStats> {
+    state.of_window().tags.tag(tag).map_or_else(|| Cow::Owned(TagStats::new(tag)), Cow::Borrowed)
 }
 
 impl Page for TagPage {
     fn refresh(&mut self, state: &AppState) {
         let Some(tag) = state.tag else { return *self = Self::default() };
         self.queued_by = queued_by(state.picture(), tag);
-        self.delayed = delayed_by_tag(state.picture(), tag);
+        self.delayed = delayed_by_tag(state, tag);
     }
 
     fn rows(&self, state: &AppState) -> usize {
@@ -156,15 +156,16 @@ pub struct DelayedByTag {
 }
 
 /// What a tag delayed, among the waits whose breakdowns are kept: largest part first.
-fn delayed_by_tag(fold: &Fold, tag: Tag) -> Vec<DelayedByTag> {
-    let stats = stats(fold, tag);
+fn delayed_by_tag(state: &AppState, tag: Tag) -> Vec<DelayedByTag> {
+    let stats = stats(state, tag);
     let of_tag = |row: LateRow| {
         let of_tag = row.breakdown.shares.iter().map(|share| (Cause::of(&share.what), share.ns));
         let of_tag: Vec<(Cause, u64)> = of_tag.filter(|(cause, _)| cause_tag(*cause) == Some(tag)).collect();
         let ns = of_tag.iter().filter(|(cause, _)| is_own_cause(&stats, *cause)).map(|(_, ns)| ns).sum();
         (!of_tag.is_empty()).then_some(DelayedByTag { row, ns })
     };
-    let mut all: Vec<DelayedByTag> = LateRow::all(fold).into_iter().filter_map(of_tag).collect();
+    let mut all: Vec<DelayedByTag> =
+        LateRow::all(state.picture(), state.of_window()).into_iter().filter_map(of_tag).collect();
     all.sort_by_key(|waiter| std::cmp::Reverse(waiter.ns));
     all
 }

@@ -72,7 +72,7 @@ pub fn delay_caused_shown(state: &AppState) -> impl Iterator<Item = &Impact> + '
 
 impl Page for TimersPage {
     fn refresh(&mut self, state: &AppState) {
-        self.late = LateRow::all(state.picture());
+        self.late = LateRow::all(state.picture(), state.of_window());
     }
 
     fn rows(&self, state: &AppState) -> usize {

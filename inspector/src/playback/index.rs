@@ -94,7 +94,7 @@ pub(super) struct Index {
 impl Index {
     pub(super) fn new(config: TimelineConfig) -> Self {
         Self {
-            fold: Fold::new(config.clone()),
+            fold: Fold::without_windows(config.clone()),
             config,
             ticks: TickEnds::of(TICKS_MAX),
             stalls: Aftermaths::default(),
@@ -141,7 +141,7 @@ impl Index {
         let unfinished = timeline.unfinished_ticks().into_iter().filter(|tick| tick.is_stall(limit_ns));
         unfinished.for_each(|_| self.stalls.goes_on(self.end));
         self.stalls.sort();
-        self.fold = Fold::new(self.config.clone());
+        self.fold = Fold::without_windows(self.config.clone());
     }
 
     /// What is wrong most in the whole trace; `None` until it is [complete](Self::is_complete).

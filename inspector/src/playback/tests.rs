@@ -1,9 +1,11 @@
 //! At every position, a replay shows the fold of the trace up to there.
 
+use loop_probes::event::Event;
 use loop_traces::synthetic::Script;
 use loop_traces::timeline::Timeline;
 
 use super::*;
+use crate::app::window::Window;
 
 mod stalls;
 
@@ -11,6 +13,10 @@ mod stalls;
 struct Seen(Fold);
 
 impl PlaybackSink for Seen {
+    fn expect(&mut self, to: Timestamp) {
+        self.0.expect(to);
+    }
+
     fn rewound(&mut self, fold: Fold) {
         self.0 = fold;
     }
@@ -155,4 +161,29 @@ fn an_empty_trace_plays_to_its_end() {
     assert!(!watched.player.seek_stall(true, &mut watched.seen).unwrap());
     watched.player.seek(Timestamp(u64::MAX), &mut watched.seen).unwrap();
     assert!(!watched.player.is_playing());
+}
+
+#[test]
+fn every_position_has_the_figures_of_the_windows_that_end_there() {
+    let mut watched = watched(12_000, ReplayOptions { paused: true, ..ReplayOptions::default() });
+    let info = watched.player.info();
+    let from_start = info.at_share(0.4);
+    let mut positions = vec![info.end, from_start];
+    positions.extend((1..40).map(|step| Timestamp(from_start.0 - step * 40_000_000)));
+    positions.extend([0.9, 0.2, 0.95].map(|share| info.at_share(share)));
+    for to in positions {
+        watched.seek(to);
+        let fold = &watched.seen.0;
+        for window in [Window::TenSeconds, Window::Minute] {
+            let ns = window.ns().unwrap();
+            let ticks_since = |ns: u64| {
+                let is_in = |it: &&Stamped| it.at <= to && it.at.0 + ns > to.0;
+                let ends = |it: &&Stamped| matches!(it.event, Event::TickEnd { .. });
+                watched.events.iter().filter(is_in).filter(ends).count() as u64
+            };
+            let shown = fold.of_window(window, to).map_or(fold.timeline.ticks.count, |of| of.ticks.count);
+            let (least, most) = (ticks_since(ns), ticks_since(ns + ns / 20));
+            assert!((least..=most).contains(&shown), "{window:?}: {shown} of {least} to {most}");
+        }
+    }
 }

@@ -41,6 +41,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, typing: bool, area
             // In ASCII, the arrows `<>` would read as the seek keys.
             [Key::Left, ..] if theme.ascii => "hl",
             [Key::Left, ..] => "←→",
+            [Key::Char('['), ..] => "[]",
             [Key::Char('+'), ..] => "+-",
             [Key::Char('<'), ..] => "<>",
             _ => binding.shown.split(' ').next().unwrap_or(""),

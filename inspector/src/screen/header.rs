@@ -4,6 +4,7 @@ use crate::app::hang::{busy_now_ns, hang, loop_running};
 use crate::app::layout::NARROW;
 use crate::app::message::Process;
 use crate::app::state::AppState;
+use crate::app::window::Window;
 use crate::describe;
 use crate::pages::page::PageName;
 use crate::text::cut;
@@ -11,6 +12,7 @@ use crate::units;
 
 use super::tabs::{self, Detail, tabs};
 use crate::view::bounds;
+use crate::view::histogram::none_fired;
 use crate::view::paint::Canvas;
 use loop_probes::text::printable;
 use loop_traces::diagnosis::{LookAt, Rule};
@@ -247,7 +249,7 @@ fn figures_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     }
     if lag.count == 0 {
         let max_style = parts.len() - 2;
-        parts.splice(4..max_style, [("no timer fired yet  ".to_owned(), dim)]);
+        parts.splice(4..max_style, [(format!("{}  ", none_fired(state)), dim)]);
     }
     let rate = format!("{:>5}", units::rate(figures.rate.ticks));
     let width: usize = parts.iter().map(|(text, _)| text.width()).sum();
@@ -280,11 +282,17 @@ const WORDS_FROM: u16 = 130;
 fn windows(state: &AppState, width: u16) -> (String, String) {
     let seconds = (state.figures.rate.window_ns + 500_000_000) / 1_000_000_000;
     let seconds = seconds.max(1);
-    let since = if state.about.since_attach { "since attach" } else { "since start" };
+    let window = state.shown_window();
+    let name = window.name();
+    let words = match window {
+        Window::All if state.about.since_attach => "since attach".to_owned(),
+        Window::All => "since start".to_owned(),
+        _ => format!("last {name}"),
+    };
     match width {
-        0..100 => (format!("{seconds:>2}s "), " all ".to_owned()),
-        100..WORDS_FROM => (format!("{seconds:>2}s: "), "  all: ".to_owned()),
-        _ => (format!(" last {seconds}s: "), format!("   {since}: ")),
+        0..100 => (format!("{seconds:>2}s "), format!(" {name} ")),
+        100..WORDS_FROM => (format!("{seconds:>2}s: "), format!("  {name}: ")),
+        _ => (format!(" last {seconds}s: "), format!("   {words}: ")),
     }
 }
 

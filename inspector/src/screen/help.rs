@@ -13,7 +13,9 @@ const COLUMN_WIDTH: u16 = 37;
 
 /// Draws the help in the middle of `body`, which is the whole screen except for the bottom row.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, replay: bool, body: Rect) {
-    let of = |group: Group| BINDINGS.iter().filter(move |it| it.group == group && it.holds(replay));
+    let of = |group: Group| {
+        BINDINGS.iter().filter(move |it| it.group == group && it.is_listed && it.holds(replay))
+    };
     let lines = |groups: &[Group]| -> Vec<Line> {
         let mut lines = Vec::new();
         for group in groups {
@@ -45,7 +47,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, replay: bool, body: Rect) {
 }
 
 /// Explains the labels and marks of figures.
-const MARKS: &str = "1s: last second  all: since start  ~ records lost  ≥ at least";
+const MARKS: &str = "1s: last second  60s: the window  ~ records lost  ≥ at least";
 
 enum Line {
     Title(&'static str),

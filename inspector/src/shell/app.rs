@@ -76,7 +76,11 @@ impl App {
     pub(super) fn refresh(&mut self) {
         let state = &mut self.state;
         let hangs = hang(state).is_some();
-        state.figures = Figures::read(state.picture(), state.picture_at(), hangs, state.order, &state.filter);
+        let now = state.picture_at();
+        state.frozen.as_deref_mut().unwrap_or(&mut state.live).fold.pass(now);
+        state.windowed = state.picture().of_window(state.window, now).map(Box::new);
+        let whole = &state.picture().timeline;
+        state.figures = Figures::read(whole, state.of_window(), now, hangs, state.order, &state.filter);
         self.refresh_page();
         let state = &mut self.state;
         let known = |tag| state.figures.tags.iter().any(|row| row.tag == tag);

@@ -7,6 +7,7 @@ use super::app::App;
 use crate::app::layout::{fits, screen, track};
 use crate::app::message::{Effect, Mouse, MouseKind};
 use crate::app::playback_info::{PlaybackInfo, next_speed};
+use crate::app::window::Window;
 use crate::keymap::{self, Action, Key};
 use crate::pages::page::{PageName, Request};
 use crate::pages::{overview, tag_table};
@@ -101,6 +102,8 @@ impl App {
             Action::Slower => return self.speed(false),
             Action::SeekBack => return self.seek(false),
             Action::SeekForward => return self.seek(true),
+            Action::LongerWindow => self.set_window(self.state.window.longer()),
+            Action::ShorterWindow => self.set_window(self.state.window.shorter()),
             Action::ZoomOut => self.zoom(true),
             Action::ZoomIn => self.zoom(false),
             Action::Record => return vec![Effect::ToggleRecording],
@@ -119,6 +122,15 @@ impl App {
             };
             self.state.note(end, false);
         }
+    }
+
+    fn set_window(&mut self, window: Window) {
+        if window == self.state.window {
+            let end = if window == Window::All { "longest" } else { "shortest" };
+            return self.state.note(format!("{} is the {end} window", window.name()), false);
+        }
+        self.state.window = window;
+        self.refresh();
     }
 
     fn hold(&mut self) -> Vec<Effect> {

@@ -65,12 +65,12 @@ impl App {
         let selected = self.selected_unfinished();
         let effects = self.freeze();
         let state = &mut self.state;
-        let rows = stalls::stalls(state.picture()).enumerate();
+        let rows = stalls::stalls(state).enumerate();
         let mut oldest_first: Vec<(Timestamp, Option<TickKey>, usize)> =
             rows.map(|(place, row)| (row.start(), row.key(), place)).collect();
         oldest_first.sort_by_key(|(start, ..)| *start);
         let Some(last) = oldest_first.len().checked_sub(1) else {
-            state.note("no stalls so far", false);
+            state.note(stalls::none(state), false);
             return effects;
         };
         let marked = state.tick.and_then(|key| state.picture().tick(key)).map(|tick| tick.start);
@@ -98,9 +98,8 @@ impl App {
 
     /// The start of the stall that has not ended and is selected in the frozen list.
     fn selected_unfinished(&self) -> Option<Timestamp> {
-        let picture =
-            self.state.frozen.as_ref().filter(|_| self.state.tick.is_none()).map(|_| self.state.picture())?;
-        let row = stalls::stalls(picture).nth(self.pages.overview.stall_row)?;
+        self.state.frozen.as_ref().filter(|_| self.state.tick.is_none())?;
+        let row = stalls::stalls(&self.state).nth(self.pages.overview.stall_row)?;
         row.key().is_none().then(|| row.start())
     }
 
@@ -108,7 +107,7 @@ impl App {
     pub(super) fn mark(&mut self, tick: Option<TickKey>) {
         self.state.tick = tick;
         self.aim();
-        if let Some(row) = tick.and_then(|key| stalls::row_of(self.state.picture(), key)) {
+        if let Some(row) = tick.and_then(|key| stalls::row_of(&self.state, key)) {
             self.pages.overview.stall_row = row;
         }
         if let Some(key) = self.state.marked_tick().map(TickKey::of) {
@@ -131,8 +130,8 @@ impl App {
             return;
         }
         let picture = self.state.picture();
-        let row = tick.map_or(Some(self.pages.overview.stall_row), |key| stalls::row_of(picture, key));
-        let stall = row.and_then(|row| stalls::stalls(picture).nth(row)).filter(|row| row.key() == tick);
+        let row = tick.map_or(Some(self.pages.overview.stall_row), |key| stalls::row_of(&self.state, key));
+        let stall = row.and_then(|row| stalls::stalls(&self.state).nth(row)).filter(|row| row.key() == tick);
         if let Some(attribution) = stall.map(|stall| stall.attribution(picture)) {
             (self.pages.breakdown.attribution, self.state.row) = (Some(attribution), 0);
         }

@@ -18,15 +18,20 @@ struct Bucket {
     count: u64,
 }
 
+/// Says that no timer fired: so far, or in the window.
+pub(crate) fn none_fired(state: &AppState) -> &'static str {
+    if state.picture().timeline.timers.fired > 0 { "no timer fired" } else { "no timer fired yet" }
+}
+
 /// Draws the timer-lag histogram as a pane.
 pub(crate) fn lag(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focused: bool) {
     let figures = &state.figures;
-    let timers = &state.picture().timeline.timers;
+    let timers = &state.of_window().timers;
     let remark = if area.width >= 40 { "fired − due" } else { "" };
     let inner = canvas.pane(area, "timer lag", remark, focused);
     let theme = canvas.theme;
     if figures.lag_ns.count == 0 {
-        canvas.pen(inner, 0).gap(1).put("no timer fired yet", theme.dim());
+        canvas.pen(inner, 0).gap(1).put(none_fired(state), theme.dim());
         return;
     }
     let left = buckets(canvas, state, inner, &figures.lag_buckets, LAG_FLOOR_NS);

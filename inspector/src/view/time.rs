@@ -14,9 +14,14 @@ pub(crate) fn up_to(state: &AppState) -> String {
     state.up_to_ns().map_or_else(String::new, |ns| format!(" up to {}", units::position(ns)))
 }
 
-/// Like [`up_to`], but ` so far` if everything known is shown.
+/// The window if something is known from before it: ` in the last 10s`. Else like [`up_to`], but ` so far` if everything
+/// known is shown.
 pub(crate) fn so_far(state: &AppState) -> String {
-    if state.up_to_ns().is_some() { up_to(state) } else { " so far".to_owned() }
+    match (&state.windowed, state.up_to_ns()) {
+        (Some(_), _) => format!(" in the last {}", state.window.name()),
+        (None, Some(_)) => up_to(state),
+        (None, None) => " so far".to_owned(),
+    }
 }
 
 /// The key that shows more.

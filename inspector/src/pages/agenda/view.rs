@@ -18,7 +18,7 @@ use crate::units;
 use crate::view::bounds;
 use crate::view::paint::{Canvas, DEPTH_WIDTH, Pen, depth};
 use crate::view::table::{Column, cell};
-use crate::view::time::when_width;
+use crate::view::time::{so_far, when_width};
 
 /// The style of a priority's row, in which a starving priority stands out.
 pub(crate) fn waiting_style(theme: Theme, agenda: &AgendaFigures, row: &PriorityRow) -> Style {
@@ -197,7 +197,7 @@ fn calm(agenda: &AgendaFigures) -> String {
                 units::count(passed_by)
             )
         }
-        0 => "no tasklet overtaken by a higher priority so far".to_owned(),
+        0 => "no tasklet overtaken by a higher priority".to_owned(),
         _ => format!("at most {} of higher priority overtook a waiting tasklet", units::count(passed_by)),
     }
 }
@@ -286,7 +286,7 @@ fn collections(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, agenda: &A
     let title = if area.width < WIDE { "collections" } else { "collections (stop all workers)" };
     let inner = canvas.pane(area, title, &remark, false);
     if tried == 0 {
-        canvas.pen(inner, 0).gap(1).put("none so far", theme.dim());
+        canvas.pen(inner, 0).gap(1).put(&format!("none{}", so_far(state)), theme.dim());
     }
     for (row, met) in agenda.last_met.iter().take(usize::from(inner.height)).enumerate() {
         let mut pen = canvas.pen(inner, row as u16);

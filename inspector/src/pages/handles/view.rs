@@ -83,7 +83,7 @@ type Line = Vec<(String, Style)>;
 fn external(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let timeline = &state.picture().timeline;
     let panes = [
-        ("commands", "self-pipe", commands(canvas, state, timeline)),
+        ("commands", "self-pipe", commands(canvas, state)),
         ("pumps", "foreign loop", pumps(canvas, timeline)),
         ("futures", "", futures(canvas, timeline)),
         ("shutdown", "", end(canvas, state, timeline)),
@@ -108,9 +108,9 @@ fn external(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     }
 }
 
-fn commands(canvas: &Canvas<'_>, state: &AppState, timeline: &Timeline) -> Vec<Line> {
+fn commands(canvas: &Canvas<'_>, state: &AppState) -> Vec<Line> {
     let theme = canvas.theme;
-    let mut commands: Vec<_> = timeline.commands.by_byte.iter().collect();
+    let mut commands: Vec<_> = state.of_window().commands.by_byte.iter().collect();
     if commands.is_empty() {
         return vec![vec![("none".to_owned(), theme.dim())]];
     }

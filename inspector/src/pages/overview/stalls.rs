@@ -5,6 +5,7 @@ use loop_traces::timeline::{Stall, UnfinishedTick};
 
 use crate::app::attribution::{Attribution, Subject};
 use crate::app::fold::{Fold, TickKey};
+use crate::app::state::AppState;
 
 /// A row of the list.
 #[derive(Clone, Copy, Debug)]
@@ -47,9 +48,10 @@ impl StallRow<'_> {
     }
 }
 
-/// The stalls: unfinished ones, then ended ones, newest first.
-pub fn stalls(fold: &Fold) -> impl Iterator<Item = StallRow<'_>> {
-    let ended = fold.timeline.stalls.newest_first();
+/// The stalls of the window: unfinished ones, then ended ones, newest first.
+pub fn stalls(state: &AppState) -> impl Iterator<Item = StallRow<'_>> {
+    let (fold, from) = (state.picture(), state.window_from());
+    let ended = fold.timeline.stalls.newest_first().filter(move |stall| stall.tick.end > from);
     unfinished(fold).map(StallRow::Unfinished).chain(ended.map(StallRow::Ended))
 }
 
@@ -58,10 +60,20 @@ fn unfinished(fold: &Fold) -> impl Iterator<Item = UnfinishedTick> + use<> {
     fold.timeline.unfinished_ticks().into_iter().filter(move |tick| tick.is_stall(limit_ns))
 }
 
+/// Says that there is no stall.
+#[must_use]
+pub const fn none(state: &AppState) -> &'static str {
+    if state.windowed.is_some() {
+        "no stalls in this window, ] takes a longer one"
+    } else {
+        "no stalls so far"
+    }
+}
+
 /// Number of rows in the list.
 #[must_use]
-pub fn rows(fold: &Fold) -> usize {
-    unfinished(fold).count() + fold.timeline.stalls.newest_first().len()
+pub fn rows(state: &AppState) -> usize {
+    stalls(state).count()
 }
 
 /// Number of stalls seen, including evicted ones.
@@ -72,6 +84,6 @@ pub fn seen(fold: &Fold) -> u64 {
 
 /// The row of the stall in this tick.
 #[must_use]
-pub fn row_of(fold: &Fold, key: TickKey) -> Option<usize> {
-    stalls(fold).position(|row| row.key() == Some(key))
+pub fn row_of(state: &AppState, key: TickKey) -> Option<usize> {
+    stalls(state).position(|row| row.key() == Some(key))
 }

@@ -73,7 +73,7 @@ fn distribution(
     );
     let inner = canvas.pane(area, &name, "run time", false);
     let mut pen = canvas.pen(inner, 0);
-    let timeline = &state.picture().timeline;
+    let timeline = state.of_window();
     let missing = timeline.missing_with(&timeline.unfinished_so_far());
     let missing = runs_missing(ran, stats.tag, &missing);
     let shown = runs.run_ns.percentiles_missing(&missing);

@@ -88,7 +88,7 @@ fn cell_of(
         }
         Shows::Sorted(Column::Count) => cell(units::short_count(row.count), theme.text()),
         Shows::Rate => {
-            let seconds = state.elapsed_ns() as f64 / 1e9;
+            let seconds = state.window_ns() as f64 / 1e9;
             let rate = if seconds > 0.0 { row.count as f64 / seconds } else { 0.0 };
             cell(units::rate(rate), theme.dim())
         }

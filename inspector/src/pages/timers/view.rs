@@ -36,7 +36,7 @@ const CORRECTED: u16 = 10;
 /// Draws raw and corrected lag, then the counts in order of importance: a small page shows only the first ones.
 fn figures(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let theme = canvas.theme;
-    let timers = &state.picture().timeline.timers;
+    let timers = &state.of_window().timers;
     let inner = canvas.pane(area, "timers", "", false);
     let inner = Rect { width: inner.width.saturating_sub(1), ..inner };
     let name = inner.width.saturating_sub(1 + RAW + CORRECTED);
@@ -155,7 +155,7 @@ fn late(canvas: &mut Canvas<'_>, state: &AppState, page: &TimersPage, area: Rect
 
 /// The number of late timers and signals so far, overdue timers included, and also those whose breakdowns are not kept.
 fn late_so_far(state: &AppState) -> u64 {
-    let timeline = &state.picture().timeline;
+    let timeline = state.of_window();
     let limit_ns = timeline.config().late_signal_ns;
     let late = |latency: &Histogram| latency.count_between(limit_ns, u64::MAX);
     state.figures.timers_late

@@ -6,6 +6,7 @@ use loop_traces::histogram::Percentiles;
 use loop_traces::synthetic::Script;
 
 use super::*;
+use crate::app::window::Window;
 
 /// Factor for all times: one millisecond becomes 15 minutes.
 const STRETCH: u64 = 900_000;
@@ -43,6 +44,7 @@ fn extreme() -> App {
         })
         .collect();
     let mut app = fixture::app(&script);
+    app.state.window = Window::All;
     update(&mut app, Message::Events(&events));
     let timeline = &mut app.state.live.fold.timeline;
     timeline.timers.armed = MANY;

@@ -80,15 +80,18 @@ fn the_table_of_tags_shows_how_many_are_beyond_the_limit() {
 fn the_header_shows_the_period_of_its_figures() {
     let mut app = live();
     for (width, now, all) in [
-        (80, " 1s ticks/s ", " all lag p50 "),
-        (100, " 1s: ticks/s ", " all: lag p50 "),
-        (160, " last 1s: ticks/s ", " since start: lag p50 "),
+        (80, " 1s ticks/s ", " 60s lag p50 "),
+        (100, " 1s: ticks/s ", " 60s: lag p50 "),
+        (160, " last 1s: ticks/s ", " last 60s: lag p50 "),
     ] {
         let row = &rows(&mut app, (width, 30), COLOR)[2];
         assert!(row.contains(now) && row.contains(all) && row.contains(" stalls "), "{row}");
         let (rates, totals) = row.split_at(row.find(all).unwrap());
         assert!(rates.contains("util") && totals.contains("max ") && totals.contains("stalls 9 "), "{row}");
     }
+    press(&mut app, &[Key::Char(']'), Key::Char(']')]);
+    assert!(rows(&mut app, (80, 24), COLOR)[2].contains(" all lag p50 "));
+    assert!(rows(&mut app, (160, 30), COLOR)[2].contains(" since start: lag"));
     app.state.about.since_attach = true;
     assert!(rows(&mut app, (160, 30), COLOR)[2].contains(" since attach: lag"));
     // A slow loop is measured over more than a second.

@@ -22,7 +22,7 @@ fn hang(app: &mut App) -> (Timestamp, Timestamp) {
     let at = since.plus_ns(90_000_000);
     let running = Running::Task { task: TASK, tag: Tag(1) };
     send(app, &[(since, Event::TickStart { tick: 9_999 }), (at, running.event(since))]);
-    assert!(matches!(stalls::stalls(&app.state.live.fold).next(), Some(StallRow::Unfinished(_))));
+    assert!(matches!(stalls::stalls(&app.state).next(), Some(StallRow::Unfinished(_))));
     (since, at)
 }
 
@@ -56,7 +56,7 @@ fn end_hang(app: &mut App, (since, at): (Timestamp, Timestamp)) {
     let (end, outcome) = (at.plus_ns(5), loop_probes::event::Outcome::Done);
     let ran = Event::TaskRan { task: TASK, tag: Tag(1), outcome, queued: since, start: since };
     send(app, &[(end, ran), (end.plus_ns(5), Event::TickEnd { tick: 9_999, tasks_run: 1, start: since })]);
-    assert!(matches!(stalls::stalls(&app.state.live.fold).next(), Some(StallRow::Ended(_))));
+    assert!(matches!(stalls::stalls(&app.state).next(), Some(StallRow::Ended(_))));
 }
 
 fn attribution(app: &App) -> &Attribution {
@@ -149,7 +149,7 @@ fn selection_stays_on_its_stall_when_another_begins_or_ends() {
     let (mut app, _) = live();
     press(&mut app, Key::BackTab);
     press(&mut app, Key::Down);
-    let selected = |app: &App| match stalls::stalls(&app.state.live.fold).nth(app.pages.overview.stall_row) {
+    let selected = |app: &App| match stalls::stalls(&app.state).nth(app.pages.overview.stall_row) {
         Some(StallRow::Ended(stall)) => Some(TickKey::of(&stall.tick)),
         _ => None,
     };

@@ -55,7 +55,7 @@ pub(super) fn lag(
     // Single values are not kept: the first edge that is not below the limit is the first that is known to be over it.
     let red_from = LAG_EDGES_NS.partition_point(|edge| *edge < state.about.stall_limit_ns);
     let red = LAG_EDGES_NS.get(red_from).map(|edge| format!(", red = over {}", units::limit(*edge)));
-    let counts = match state.picture().timeline.timers.fired {
+    let counts = match state.of_window().timers.fired {
         0 => String::new(),
         fired => format!("fired {} late {}, ", units::count(fired), units::count(state.figures.timers_late)),
     };

@@ -15,12 +15,12 @@ use crate::units;
 use crate::view::paint::Canvas;
 use crate::view::shares;
 use crate::view::table::{Column, cell};
-use crate::view::time::when_width;
+use crate::view::time::{so_far, when_width};
 
 /// Draws the pane.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPage, area: Rect) {
     let focused = page.focus == Pane::Stalls;
-    let counted = state.picture().timeline.stalls.count;
+    let counted = state.of_window().stalls.count;
     let rows = rows(area, false);
     let limit = units::limit(state.about.stall_limit_ns);
     let lost = state.figures.more_stalls;
@@ -32,17 +32,20 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPag
     canvas.pane(area, "stalls", &remark, focused);
     let theme = canvas.theme;
     let first = first_row(page.stall_row, rows.height);
-    let mut all = stalls::stalls(state.picture()).peekable();
+    let mut all = stalls::stalls(state).peekable();
     if counted == 0 && all.peek().is_none() {
-        let text = if lost { "none seen; lost records may include some" } else { "none so far" };
-        canvas.pen(rows, 0).gap(1).put(text, theme.dim());
+        let text = match lost {
+            true => "none seen; lost records may include some".to_owned(),
+            false => format!("none{}", so_far(state)),
+        };
+        canvas.pen(rows, 0).gap(1).put(&text, theme.dim());
         return;
     }
     let shown: Vec<StallRow<'_>> = all.skip(first).take(usize::from(rows.height)).collect();
     let widths = shown.iter().map(|row| units::tick_name(number_of(row)).width() as u16);
     let tick_width = widths.max().unwrap_or(0).max(TICK_WIDTH_MIN);
     let columns = [Column::text("", when_width(state) + 1), Column::text("", tick_width), Column::rest("")];
-    let count = stalls::rows(state.picture());
+    let count = stalls::rows(state);
     let shown = canvas.table(rows, &columns, count, (page.stall_row, focused), |place, cells| {
         let row = &shown[place - first];
         let (start, about) = match row {

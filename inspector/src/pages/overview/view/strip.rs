@@ -149,7 +149,7 @@ fn legend(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     if !theme.has_color() {
         return;
     }
-    let times = &state.picture().timeline.ticks.phases;
+    let times = &state.of_window().ticks.phases;
     let mut phases: Vec<Phase> =
         Phase::ALL.iter().copied().filter(|phase| *phase != Phase::Poll && times.of(*phase) > 0).collect();
     let row = Rect::new(area.x + 2, area.y + area.height - 1, area.width.saturating_sub(4), 1);
