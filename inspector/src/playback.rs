@@ -22,7 +22,7 @@ use crate::app::fold::Fold;
 use crate::app::playback_info::PlaybackInfo;
 use crate::app::window::AGE_MAX_NS;
 use aftermath::Aftermath;
-use index::Index;
+use index::{Checkpoint, Index};
 
 /// A source that can be reread from any point in time.
 pub trait Rewind: EventSource {
@@ -71,8 +71,17 @@ impl Default for ReplayOptions {
     }
 }
 
+/// Maximum number of checkpoints near the position, beside those of the index.
+const NEAR_MAX: usize = 2;
+/// Larger distributions are not copied for them.
+const NEAR_BYTES_MAX: usize = 64 << 20;
+/// The shortest time worth such checkpoints.
+const NEAR_FROM_NS: u64 = 2_000_000_000;
+
 /// Receives what the dashboard should fold, in order.
 pub trait PlaybackSink {
+    /// Everything folded so far.
+    fn fold(&self) -> &Fold;
     /// Replaces everything folded so far with this fold.
     fn rewound(&mut self, fold: Fold);
     /// Events up to `to` follow.
@@ -90,6 +99,8 @@ pub struct Player<S> {
     batch: Vec<Stamped>,
     next: usize,
     ended: bool,
+    /// Checkpoints shortly before the position that was sought last, the latest one last.
+    near: Vec<Checkpoint>,
     position: Timestamp,
     marked: Option<Timestamp>,
     playing: bool,
@@ -108,6 +119,7 @@ impl<S: Rewind> Player<S> {
             batch: Vec::new(),
             next: 0,
             ended: false,
+            near: Vec::new(),
             position: Timestamp::default(),
             marked: None,
             playing: false,
@@ -291,23 +303,57 @@ impl<S: Rewind> Player<S> {
     ) -> Result<(), SourceError> {
         let to = to.clamp(self.index.start(), self.index.end());
         // The windows that end at `to` begin earlier.
-        let checkpoint = self.index.checkpoint(Timestamp(to.as_ns().saturating_sub(AGE_MAX_NS)));
+        let indexed = self.index.checkpoint(Timestamp(to.as_ns().saturating_sub(AGE_MAX_NS)));
+        let near = self.near.iter().filter(|near| near.at <= to);
+        let checkpoint = near.chain(indexed).max_by_key(|checkpoint| checkpoint.at);
         let back = rebuild || to < self.position;
         if back || checkpoint.is_some_and(|checkpoint| checkpoint.at > self.position) {
             let (fold, resume) = match checkpoint {
                 Some(checkpoint) => (checkpoint.fold.clone(), checkpoint.resume_at),
                 None => (self.index.empty_fold(), Timestamp::default()),
             };
+            let from = checkpoint.map_or(self.index.start(), |checkpoint| checkpoint.at);
             self.source.rewind(resume)?;
             self.batch.clear();
             self.next = 0;
             self.ended = false;
             sink.rewound(fold);
+            self.play_to_near(from, to, sink)?;
         }
         self.position = to;
         self.marked = None;
         sink.expect(to);
         self.play_up_to(to, sink)
+    }
+
+    /// Plays to shortly before `to`, and makes checkpoints on the way: after a step back, further steps are likely.
+    fn play_to_near(
+        &mut self,
+        from: Timestamp,
+        to: Timestamp,
+        sink: &mut impl PlaybackSink,
+    ) -> Result<(), SourceError> {
+        let whole_ns = to.ns_since(from);
+        if whole_ns < NEAR_FROM_NS {
+            return Ok(());
+        }
+        self.near.retain(|near| near.at <= from);
+        for before_ns in [whole_ns / 4, whole_ns / 16] {
+            let here = Timestamp(to.as_ns() - before_ns);
+            sink.expect(here);
+            self.play_up_to(here, sink)?;
+            let Some(next) = self.batch.get(self.next) else { break };
+            let fold = sink.fold();
+            if fold.bytes() > NEAR_BYTES_MAX {
+                break;
+            }
+            if let Some(at) = fold.timeline.last_at().filter(|at| *at < next.at) {
+                self.near.push(Checkpoint { at, resume_at: next.at, fold: fold.clone() });
+            }
+        }
+        let spare = self.near.len().saturating_sub(NEAR_MAX);
+        self.near.drain(..spare);
+        Ok(())
     }
 
     /// Passes on the events up to the first one after `to`, in stream order.

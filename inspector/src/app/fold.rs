@@ -93,6 +93,12 @@ impl Fold {
         self.baselines.of_window(&self.timeline, window, now)
     }
 
+    /// Bytes that the distributions and the baselines take: most of a fold whose values differ widely.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.timeline.tags.bytes() + self.baselines.bytes()
+    }
+
     /// The last events, oldest first.
     #[must_use]
     pub const fn log(&self) -> &VecDeque<Stamped> {

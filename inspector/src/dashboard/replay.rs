@@ -66,6 +66,10 @@ impl PlaybackSink for Shown<'_> {
         update(self.0, Message::Rewound(Box::new(fold)));
     }
 
+    fn fold(&self) -> &Fold {
+        &self.0.state.live.fold
+    }
+
     fn expect(&mut self, to: Timestamp) {
         update(self.0, Message::Expect(to));
     }

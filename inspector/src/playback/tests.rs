@@ -13,6 +13,10 @@ mod stalls;
 struct Seen(Fold);
 
 impl PlaybackSink for Seen {
+    fn fold(&self) -> &Fold {
+        &self.0
+    }
+
     fn expect(&mut self, to: Timestamp) {
         self.0.expect(to);
     }
