@@ -9,6 +9,8 @@
 //!                    ├─> tags · timers · queues · microtasks · gc · signals · pool · agenda · keep-alive · …
 //!                    └─> labels
 //! ```
+//!
+//! [`Timeline::baseline`] marks a moment, and [`Timeline::since`] gives the figures of the time since then.
 
 mod agenda;
 mod baseline;

@@ -1,3 +1,5 @@
+//! The figures of a window are those of the events in it.
+
 use loop_probes::event::{Event, Outcome};
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId};
 use loop_probes::stamped::Stamped;
