@@ -26,7 +26,7 @@ fn a_trace_is_shown_at_its_end_or_at_a_moment() {
     assert_eq!(end, place.succeed(&["snapshot", trace, "--keys", "300ms"]));
     let early = place.succeed(&["snapshot", trace, "--at", "0s", "--size", "80x24"]);
     assert_eq!(early.lines().count(), 24);
-    assert!(early.contains("none so far") && !early.contains("■ end"), "{early}");
+    assert!(early.contains("none up to 00:00.000") && !early.contains("■ end"), "{early}");
     let stall = place.succeed(&["snapshot", trace, "--keys", "g,n,2", "--ascii"]);
     assert!(stall.is_ascii() && stall.contains("[2 Tick]") && stall.contains("Report"), "{stall}");
 }
@@ -98,4 +98,22 @@ fn what_cannot_be_shown_is_refused_in_one_line() {
     assert!(place.fail(2, &["snapshot", "-"]).contains("standard input"));
     assert!(place.fail(3, &["snapshot"]).contains("no loop is being recorded"));
     assert!(place.fail(3, &["snapshot", trace, "-o", "/proc/none.svg"]).contains("/proc/none.svg"));
+}
+
+#[test]
+fn a_theme_has_its_colours_and_its_background() {
+    let (place, trace) = (Place::new(), corpus("periodic-blocker"));
+    let picture = |theme: &str| {
+        let svg = place.file("theme.svg");
+        place.succeed(&["snapshot", text(&trace), "-o", text(&svg), "--theme", theme]);
+        fs::read_to_string(&svg).expect("it was written")
+    };
+    let (dark, light) = (picture("dark"), picture("light"));
+    assert!(dark.contains("#FF5F5F") && !dark.contains("#FFFFFF"), "{dark}");
+    assert!(light.contains("#D70000") && light.contains("#FFFFFF") && !light.contains("#FF5F5F"), "{light}");
+    assert!(picture("high-contrast").contains("#FF8787"));
+    let blind = picture("color-blind");
+    assert!(blind.contains("#FF8700") && !blind.contains("#FF5F5F"), "{blind}");
+    let error = place.fail(2, &["snapshot", text(&trace), "--theme", "sepia"]);
+    assert!(error.contains("'sepia'") && error.contains("color-blind"), "{error}");
 }

@@ -18,6 +18,8 @@ use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use loop_probes::text::{printable, printable_path};
 
+use crate::theme::Palette;
+
 pub use diff::{DiffArgs, VerdictFormat};
 pub use export::{ExportArgs, ExportFormat};
 pub use lint::{LintArgs, Viewer};
@@ -105,6 +107,9 @@ pub struct Global {
     /// When to use colour; default: auto
     #[arg(long, global = true, value_name = "WHEN", help_heading = "Global options")]
     pub color: Option<ColorChoice>,
+    /// Colours of the dashboard and of pages; default: dark
+    #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
+    pub theme: Option<Palette>,
     /// Draw with ASCII characters only
     #[arg(long, global = true, help_heading = "Global options")]
     pub ascii: bool,

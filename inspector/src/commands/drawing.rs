@@ -68,7 +68,7 @@ pub(super) fn theme(global: &Global) -> Theme {
     let (no_color, force) = (env::var_os("NO_COLOR"), env::var_os("CLICOLOR_FORCE"));
     let color = wants_color(flag, no_color.as_deref(), force.as_deref(), stdout::is_terminal());
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].map(env::var_os);
-    Theme::new(color, global.ascii || is_ascii(&locale))
+    Theme::new(color, global.ascii || is_ascii(&locale)).with_palette(global.theme.unwrap_or_default())
 }
 
 /// Whether the locale has only ASCII characters. The first variable that is set counts.

@@ -42,19 +42,20 @@ pub(super) fn run(args: &SnapshotArgs, global: &Global) -> Result<(), CommandErr
             "--duration needs --format asciicast: a picture shows one moment".to_owned(),
         ));
     }
+    let color = format != SnapshotFormat::Text && global.color != Some(ColorChoice::Never);
+    let theme = Theme::new(color, global.ascii).with_palette(global.theme.unwrap_or_default());
     let source = Source::open(args)?;
-    let mut drawing = Drawing { last: Buffer::default(), cast: None };
+    let mut drawing = Drawing { last: Buffer::default(), cast: None, is_light: theme.is_light() };
     if format == SnapshotFormat::Asciicast {
         let started = SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
         drawing.cast = Some(Asciicast::new(args.size, started, &source.title()));
     }
-    let color = format != SnapshotFormat::Text && global.color != Some(ColorChoice::Never);
     let options = Options {
         name: None,
         since_attach: matches!(source, Source::Live(_)),
         fps: 30,
         duration: None,
-        theme: Theme::new(color, global.ascii),
+        theme,
         saver: Box::new(NothingSaved),
     };
     let receive = |frame: DrawnFrame<'_>| drawing.receive(&frame);
@@ -172,6 +173,8 @@ fn is_alive(word: &std::ffi::OsStr) -> bool {
 struct Drawing {
     last: Buffer,
     cast: Option<Asciicast>,
+    /// Whether the theme is for light backgrounds.
+    is_light: bool,
 }
 
 impl Drawing {
@@ -184,7 +187,7 @@ impl Drawing {
 
     fn finish(self, format: SnapshotFormat) -> String {
         match (format, self.cast) {
-            (SnapshotFormat::Svg, _) => picture::svg(&self.last),
+            (SnapshotFormat::Svg, _) => picture::svg(&self.last, self.is_light),
             (_, Some(cast)) => cast.finish(),
             (_, None) => picture::text(&self.last),
         }

@@ -21,11 +21,14 @@ pub fn text(cells: &Buffer) -> String {
     })
 }
 
-/// The cells as a picture.
+/// The cells as a picture, on a dark or a light background.
 #[must_use]
-pub fn svg(cells: &Buffer) -> String {
+pub fn svg(cells: &Buffer, is_light: bool) -> String {
     let width_px = usize::from(cells.area.width) * CELL_PX;
-    anstyle_svg::Term::new().min_width_px(width_px).render_svg(&ansi(cells))
+    let term = anstyle_svg::Term::new().min_width_px(width_px);
+    let (text, background) = (anstyle::RgbColor(0, 0, 0), anstyle::RgbColor(255, 255, 255));
+    let term = if is_light { term.fg_color(text.into()).bg_color(background.into()) } else { term };
+    term.render_svg(&ansi(cells))
 }
 
 /// The cells of each row, without those that a wide character covers.
@@ -138,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_picture_is_xml_with_all_text_and_colours() {
-        let svg = svg(&cells());
+        let svg = svg(&cells(), false);
         let mut reader = quick_xml::Reader::from_str(&svg);
         let mut text = String::new();
         loop {

@@ -24,7 +24,7 @@ use crate::pages::page::PageName;
 use crate::shell::app::App;
 use crate::shell::fixture::{self, end};
 use crate::shell::update;
-use crate::theme::Theme;
+use crate::theme::{Palette, Theme};
 
 const COLOR: Theme = Theme::new(true, false);
 const MONO: Theme = Theme::new(false, false);
@@ -388,9 +388,30 @@ fn no_size_panics_on_any_page() {
     }
 }
 
+/// Every page in every palette, at four sizes: only colours differ, and the word for one of them.
+#[test]
+fn palettes_differ_in_colours_alone() {
+    for size in [(60, 20), (80, 24), (100, 30), (160, 50)] {
+        for key in "1234567?".chars() {
+            let mut app = live();
+            press(&mut app, &[Key::Char(key)]);
+            let texts = Palette::ALL.map(|palette| {
+                let theme = COLOR.with_palette(palette);
+                let buffer = buffer(&mut app, size.0, size.1, theme);
+                let colored = buffer.content.iter().any(|cell| matches!(cell.fg, Color::Indexed(_)));
+                assert!(colored, "{palette:?} at {size:?}");
+                let text: String = buffer.content.iter().map(ratatui::buffer::Cell::symbol).collect();
+                let without_frames = text.replace(['─', '━', ' '], "");
+                without_frames.replace(&format!("{}=over", theme.over_word()), "COLOR=over")
+            });
+            assert!(texts.iter().all(|text| *text == texts[0]), "{key} at {size:?}: {texts:#?}");
+        }
+    }
+}
+
 #[test]
 fn the_selected_row_stands_out_in_every_theme() {
-    for theme in [COLOR, MONO] {
+    for theme in Palette::ALL.map(|palette| COLOR.with_palette(palette)).into_iter().chain([MONO]) {
         let mut app = live();
         press(&mut app, &[Key::Down, Key::Down]);
         let buffer = buffer(&mut app, 80, 24, theme);

@@ -54,7 +54,9 @@ pub(super) fn lag(
     let theme = canvas.theme;
     // Single values are not kept: the first edge that is not below the limit is the first that is known to be over it.
     let red_from = LAG_EDGES_NS.partition_point(|edge| *edge < state.about.stall_limit_ns);
-    let red = LAG_EDGES_NS.get(red_from).map(|edge| format!(", red = over {}", units::limit(*edge)));
+    let red = LAG_EDGES_NS
+        .get(red_from)
+        .map(|edge| format!(", {} = over {}", theme.over_word(), units::limit(*edge)));
     let counts = match state.of_window().timers.fired {
         0 => String::new(),
         fired => format!("fired {} late {}, ", units::count(fired), units::count(state.figures.timers_late)),
@@ -117,8 +119,9 @@ pub(super) fn ticks(
     let (area, cells) = (panes.area(Pane::Ticks), panes.strip());
     let theme = canvas.theme;
     let remark = format!(
-        "1 column = {}, height = longest tick (log), red = over {}",
+        "1 column = {}, height = longest tick (log), {} = over {}",
         units::limit(columns.1),
+        theme.over_word(),
         limit(state)
     );
     canvas.pane(area, "ticks", &remark, page.focus == Pane::Ticks);
