@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 
+use super::tags::{WorstRun, merge_worst};
 use crate::histogram::Histogram;
 use crate::histogram::compact::Compact;
 use crate::histogram::spaced::{Spaced, SpacedMark};
@@ -20,6 +21,8 @@ pub(super) trait Figures: Sized {
     fn histogram(&mut self, values: &mut Histogram);
     /// A distribution with runs of values.
     fn spaced(&mut self, values: &mut Spaced);
+    /// The longest runs, of all and of the slice since the last baseline.
+    fn worst(&mut self, all: &mut Vec<WorstRun>, of_slice: &mut Vec<WorstRun>);
     /// The figures of one of several like parts, of which there may be more later. A part that did not exist at
     /// the baseline has grown from nothing, or from its surroundings if it `was_the_whole`.
     fn part(&mut self, key: u64, was_the_whole: bool, figures: impl FnOnce(&mut Self));
@@ -44,6 +47,7 @@ pub(super) struct Part {
     peaks: Vec<u64>,
     histograms: Vec<Compact>,
     spaced: Vec<SpacedMark>,
+    worst: Vec<Vec<WorstRun>>,
     parts: HashMap<u64, Part>,
 }
 
@@ -60,8 +64,13 @@ impl Part {
         let parts = parts.map(|(key, part)| {
             size_of::<Self>() + part.bytes_since(before.and_then(|before| before.parts.get(key)))
         });
+        let worst = self.worst.iter().map(|runs| size_of::<Vec<WorstRun>>() + size_of_val(&runs[..]));
         let numbers = size_of::<u64>() * (self.counts.len() + self.peaks.len());
-        numbers + histograms.sum::<usize>() + spaced.sum::<usize>() + parts.sum::<usize>()
+        numbers
+            + worst.sum::<usize>()
+            + histograms.sum::<usize>()
+            + spaced.sum::<usize>()
+            + parts.sum::<usize>()
     }
 
     /// Takes over the peaks of the slice that `earlier` ends, which is no baseline any more.
@@ -74,6 +83,9 @@ impl Part {
         }
         for (own, earlier) in self.spaced.iter_mut().zip(&earlier.spaced) {
             own.single.absorb(&earlier.single);
+        }
+        for (own, earlier) in self.worst.iter_mut().zip(&earlier.worst) {
+            merge_worst(own, earlier);
         }
         for (key, part) in &mut self.parts {
             if let Some(earlier) = earlier.parts.get(key) {
@@ -121,6 +133,10 @@ impl Figures for Reader<'_> {
         self.made.spaced.push(values.mark(before));
     }
 
+    fn worst(&mut self, _: &mut Vec<WorstRun>, of_slice: &mut Vec<WorstRun>) {
+        self.made.worst.push(std::mem::take(of_slice));
+    }
+
     fn part(&mut self, key: u64, _: bool, figures: impl FnOnce(&mut Self)) {
         let mut part = Reader::after(self.before.and_then(|before| before.parts.get(&key)));
         figures(&mut part);
@@ -138,12 +154,13 @@ pub(super) struct Difference<'m> {
     peaks: usize,
     histograms: usize,
     spaced: usize,
+    worst: usize,
 }
 
 impl<'m> Difference<'m> {
     /// The growth since `at`, with all `later` baselines.
     pub(super) const fn since(at: Option<&'m Part>, later: Vec<&'m Part>) -> Self {
-        Self { at, later, counts: 0, peaks: 0, histograms: 0, spaced: 0 }
+        Self { at, later, counts: 0, peaks: 0, histograms: 0, spaced: 0, worst: 0 }
     }
 }
 
@@ -178,6 +195,12 @@ impl Figures for Difference<'_> {
         let later = self.later.iter().filter_map(|it| it.spaced.get(place));
         let at = self.at.and_then(|at| at.spaced.get(place));
         *values = values.since(at, later.map(|it| it.single.peak()));
+    }
+
+    fn worst(&mut self, all: &mut Vec<WorstRun>, of_slice: &mut Vec<WorstRun>) {
+        let place = next(&mut self.worst);
+        self.later.iter().filter_map(|it| it.worst.get(place)).for_each(|slice| merge_worst(all, slice));
+        merge_worst(all, of_slice);
     }
 
     fn part(&mut self, key: u64, was_the_whole: bool, figures: impl FnOnce(&mut Self)) {

@@ -55,6 +55,40 @@ pub struct RunStats {
     /// Runs that failed or panicked.
     pub failed: u64,
     worst: Vec<WorstRun>,
+    worst_of_slice: WorstOfSlice,
+}
+
+/// The longest runs since the last baseline. Figures of the same events are equal, wherever their baselines are.
+#[derive(Clone, Debug, Default)]
+struct WorstOfSlice(Vec<WorstRun>);
+
+impl PartialEq for WorstOfSlice {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+/// Adds a run to the longest `keep` ones, longest first.
+fn add_to(worst: &mut Vec<WorstRun>, run: WorstRun, keep: usize) {
+    if worst.len() < keep || worst.last().is_some_and(|least| least.run_ns < run.run_ns) {
+        // Earlier runs stay ahead of equal ones.
+        let place = worst.partition_point(|kept| kept.run_ns >= run.run_ns);
+        worst.insert(place, run);
+        worst.truncate(keep);
+    }
+}
+
+/// How many of the longest runs a window shows.
+const OF_WINDOW_MAX: usize = 5;
+
+/// Adds those of `more` that are not there yet, and keeps the longest of both.
+pub(super) fn merge_worst(worst: &mut Vec<WorstRun>, more: &[WorstRun]) {
+    let known = worst.len();
+    let is_new = |run: &&WorstRun| !worst[..known].contains(run);
+    let new: Vec<WorstRun> = more.iter().filter(is_new).copied().collect();
+    worst.extend(new);
+    worst.sort_by_key(|run| (std::cmp::Reverse(run.run_ns), run.at));
+    worst.truncate(OF_WINDOW_MAX);
 }
 
 impl RunStats {
@@ -72,10 +106,11 @@ impl RunStats {
 
     /// Its figures, for [`baseline`](super::baseline).
     pub(super) fn figures(&mut self, by: &mut impl Figures) {
-        let Self { run_ns, queue_wait_ns, failed, worst: _ } = self;
+        let Self { run_ns, queue_wait_ns, failed, worst, worst_of_slice } = self;
         by.histogram(run_ns);
         by.histogram(queue_wait_ns);
         by.count(failed);
+        by.worst(worst, &mut worst_of_slice.0);
     }
 
     /// Forgets the worst runs that ended before `from`.
@@ -89,12 +124,8 @@ impl RunStats {
             self.queue_wait_ns.record(waited_ns);
         }
         self.failed += u64::from(failed);
-        if self.worst.len() < keep || self.worst.last().is_some_and(|least| least.run_ns < run.run_ns) {
-            // Earlier runs stay ahead of equal ones.
-            let place = self.worst.partition_point(|kept| kept.run_ns >= run.run_ns);
-            self.worst.insert(place, run);
-            self.worst.truncate(keep);
-        }
+        add_to(&mut self.worst, run, keep);
+        add_to(&mut self.worst_of_slice.0, run, keep);
     }
 }
 

@@ -295,3 +295,30 @@ fn what_was_wrong_before_the_window_is_not_wrong_in_it() {
     assert_eq!(second, first, "and not since the window began");
     assert!(third.starts_with("Idle") && third == fourth, "{third} {fourth}");
 }
+
+#[test]
+fn longer_runs_of_earlier_times_do_not_hide_those_of_the_window() {
+    let mut timeline = Timeline::new(TimelineConfig::default());
+    let ran = |second: u64, run_ns: u64| {
+        let end = Timestamp(second * 1_000_000_000);
+        let start = Timestamp(end.0 - run_ns);
+        let (task, tag, outcome) = (TaskId(second), Tag(1), Outcome::Done);
+        let event = Event::TaskRan { task, tag, outcome, queued: start, start };
+        Stamped { at: end, source: SourceId(1), event }
+    };
+    (1..=9).for_each(|second| timeline.fold(&ran(second, 900_000)));
+    let mut baselines = vec![timeline.baseline(Timestamp(9_500_000_000), None)];
+    for second in 10..=17 {
+        timeline.fold(&ran(second, second));
+        let baseline = timeline.baseline(Timestamp(second * 1_000_000_000 + 1), baselines.last());
+        baselines.push(baseline);
+    }
+    timeline.fold(&ran(18, 11));
+    let worst = |of: &Timeline| {
+        let runs = of.tags.tag(Tag(1)).unwrap().tasks.worst().iter().map(|run| run.run_ns);
+        runs.collect::<Vec<_>>()
+    };
+    assert_eq!(worst(&timeline), [900_000; 5]);
+    assert_eq!(worst(&since(&timeline, &baselines, 0)), [17, 16, 15, 14, 13]);
+    assert_eq!(worst(&since(&timeline, &baselines, 8)), [11]);
+}
