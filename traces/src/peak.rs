@@ -1,6 +1,6 @@
 //! `Peak`: a maximum, of everything and of the time since the last mark.
 
-/// The largest value so far. It also keeps the largest since the last [mark](Self::mark), so that windows of time have
+/// The largest value so far. It also keeps the largest since the last baseline, so that windows of time have
 /// exact maxima.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Peak {

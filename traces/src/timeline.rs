@@ -55,6 +55,7 @@ mod timers;
 mod unfinished;
 mod window;
 mod worst;
+mod worst_runs;
 
 pub use crate::attribution::Waiter;
 pub use crate::span::{SpanKind, TickSpan};
@@ -86,13 +87,14 @@ pub use signals::{LateSignal, SignalStats, Signals, signal_name};
 pub use stalls::{Stall, StallFigures, Stalls};
 pub use state::Timeline;
 pub use suspensions::{Suspension, Suspensions};
-pub use tags::{BeyondLimit, RunStats, SlowTask, TagStats, Tags, WorstRun};
+pub use tags::{BeyondLimit, RunStats, SlowTask, TagStats, Tags};
 pub use tick_numbers::TickNumbers;
 pub use ticks::{LongestRun, PhaseTimes, TickSummary, Ticks, utilization};
 pub use timers::{LateTimer, Timers};
 pub use window::Baseline;
 pub(crate) use worst::Allowance;
 pub use worst::Blamed;
+pub use worst_runs::WorstRun;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use super::tags::{WorstRun, merge_worst};
+use super::worst_runs::{WorstRun, merge_worst};
 use crate::histogram::Histogram;
 use crate::histogram::compact::Compact;
 use crate::histogram::spaced::{Spaced, SpacedMark};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use loop_probes::ids::{TaskId, Timestamp};
 
 use super::baseline::Figures;
-use super::tags::WorstRun;
+use super::worst_runs::WorstRun;
 use crate::histogram::Histogram;
 
 /// Maximum number of workers with figures of their own, of the pool and of the agenda.

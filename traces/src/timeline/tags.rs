@@ -4,20 +4,8 @@ use loop_probes::event::Outcome;
 use loop_probes::ids::{SourceId, Tag, TaskId, Timestamp};
 
 use super::baseline::Figures;
+use super::worst_runs::{RunsOfSlice, WorstRun, add_to};
 use crate::histogram::Histogram;
-
-/// One run, as the worst-runs list keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct WorstRun {
-    /// Id of the task.
-    pub task: TaskId,
-    /// When it ended.
-    pub at: Timestamp,
-    /// How long it ran.
-    pub run_ns: u64,
-    /// The task's queue wait; `None` if it was in no queue, or if the time it was queued is unknown.
-    pub queue_wait_ns: Option<u64>,
-}
 
 /// A task that ran for too long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,40 +43,7 @@ pub struct RunStats {
     /// Runs that failed or panicked.
     pub failed: u64,
     worst: Vec<WorstRun>,
-    worst_of_slice: WorstOfSlice,
-}
-
-/// The longest runs since the last baseline. Figures of the same events are equal, wherever their baselines are.
-#[derive(Clone, Debug, Default)]
-struct WorstOfSlice(Vec<WorstRun>);
-
-impl PartialEq for WorstOfSlice {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-/// Adds a run to the longest `keep` ones, longest first.
-fn add_to(worst: &mut Vec<WorstRun>, run: WorstRun, keep: usize) {
-    if worst.len() < keep || worst.last().is_some_and(|least| least.run_ns < run.run_ns) {
-        // Earlier runs stay ahead of equal ones.
-        let place = worst.partition_point(|kept| kept.run_ns >= run.run_ns);
-        worst.insert(place, run);
-        worst.truncate(keep);
-    }
-}
-
-/// How many of the longest runs a window shows.
-const OF_WINDOW_MAX: usize = 5;
-
-/// Adds those of `more` that are not there yet, and keeps the longest of both.
-pub(super) fn merge_worst(worst: &mut Vec<WorstRun>, more: &[WorstRun]) {
-    let known = worst.len();
-    let is_new = |run: &&WorstRun| !worst[..known].contains(run);
-    let new: Vec<WorstRun> = more.iter().filter(is_new).copied().collect();
-    worst.extend(new);
-    worst.sort_by_key(|run| (std::cmp::Reverse(run.run_ns), run.at));
-    worst.truncate(OF_WINDOW_MAX);
+    worst_of_slice: RunsOfSlice,
 }
 
 impl RunStats {

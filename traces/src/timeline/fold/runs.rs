@@ -5,7 +5,8 @@ use loop_probes::ids::{Tag, TaskId, Timestamp};
 use loop_probes::stamped::Stamped;
 
 use crate::timeline::open_tick::Wait;
-use crate::timeline::tags::{WorstRun, failed};
+use crate::timeline::tags::failed;
+use crate::timeline::worst_runs::WorstRun;
 use crate::timeline::{RunStats, SlowTask, TagStats, Timeline, Waiter};
 
 /// The record of a task that ran, or of a timer that woke a future.
