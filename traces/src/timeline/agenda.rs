@@ -120,15 +120,23 @@ impl PriorityStats {
 
     fn figures(&mut self, by: &mut impl Figures) {
         let ran_in_all = self.ran_in_all();
-        let Self { added, ran, failed, cancelled, queue_wait_ns, run_ns, depth_max, passed_by_max, .. } =
-            self;
+        let Self {
+            added,
+            ran,
+            failed,
+            cancelled,
+            queue_wait_ns,
+            run_ns,
+            depth_max,
+            passed_by_max,
+            waiting,
+            ..
+        } = self;
         by.counts([added, ran, failed, cancelled]);
         by.histogram(queue_wait_ns);
         by.histogram(run_ns);
-        by.peak(depth_max);
-        by.peak(passed_by_max);
-        // What has not changed since before the window was as deep in it.
-        depth_max.reach(self.waiting.depth().into());
+        by.peak(depth_max, waiting.depth().into());
+        by.peak(passed_by_max, 0);
         self.ran_before = ran_in_all - self.ran;
     }
 

@@ -15,8 +15,8 @@ use crate::peak::Peak;
 pub(super) trait Figures: Sized {
     /// A number that only grows.
     fn count(&mut self, count: &mut u64);
-    /// A maximum.
-    fn peak(&mut self, peak: &mut Peak);
+    /// The maximum of a figure that is at `level` now: in a window in which it does not change, that is its maximum.
+    fn peak(&mut self, peak: &mut Peak, level: u64);
     /// A distribution.
     fn histogram(&mut self, values: &mut Histogram);
     /// A distribution with runs of values.
@@ -119,8 +119,10 @@ impl Figures for Reader<'_> {
         self.made.counts.push(*count);
     }
 
-    fn peak(&mut self, peak: &mut Peak) {
+    fn peak(&mut self, peak: &mut Peak, level: u64) {
         self.made.peaks.push(peak.mark());
+        // The level is known from elsewhere, and changes no maximum of all.
+        peak.reach(level.min(peak.get()));
     }
 
     fn histogram(&mut self, values: &mut Histogram) {
@@ -178,7 +180,7 @@ impl Figures for Difference<'_> {
         *count = count.saturating_sub(before.unwrap_or(0));
     }
 
-    fn peak(&mut self, peak: &mut Peak) {
+    fn peak(&mut self, peak: &mut Peak, _: u64) {
         let place = next(&mut self.peaks);
         *peak = peak.since(self.later.iter().filter_map(|it| it.peaks.get(place).copied()));
     }

@@ -136,7 +136,7 @@ impl AgendaWorkers {
             by.part(key, false, |by| {
                 let AgendaWorker { ran, failed, busy_ns, run_ns_max, stopped_ns, .. } = worker;
                 by.counts([ran, failed, busy_ns, stopped_ns]);
-                by.peak(run_ns_max);
+                by.peak(run_ns_max, 0);
             });
         }
     }

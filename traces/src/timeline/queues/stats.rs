@@ -64,12 +64,9 @@ impl QueueStats {
 
     /// Its figures, for [`baseline`](crate::timeline::baseline).
     pub(super) fn figures(&mut self, by: &mut impl Figures) {
-        by.peak(&mut self.depth_max);
-        by.peak(&mut self.depth_most);
-        // What has not changed since before the window was as deep in it.
-        if let Some(depth) = self.depth_now() {
-            self.was_as_deep_as(depth);
-        }
+        let depth = self.depth_now().unwrap_or(0).into();
+        by.peak(&mut self.depth_max, depth);
+        by.peak(&mut self.depth_most, depth);
     }
 
     /// The last sample; before the first one, the depth that other events imply.

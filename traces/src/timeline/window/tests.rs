@@ -1,6 +1,6 @@
 //! The figures of a window are those of the events in it.
 
-use loop_probes::event::{Event, Outcome};
+use loop_probes::event::{Event, Outcome, Queue};
 use loop_probes::ids::{SourceId, Tag, TaskId, TimerId};
 use loop_probes::stamped::Stamped;
 use proptest::prelude::*;
@@ -321,4 +321,26 @@ fn longer_runs_of_earlier_times_do_not_hide_those_of_the_window() {
     assert_eq!(worst(&timeline), [900_000; 5]);
     assert_eq!(worst(&since(&timeline, &baselines, 0)), [17, 16, 15, 14, 13]);
     assert_eq!(worst(&since(&timeline, &baselines, 8)), [11]);
+}
+
+#[test]
+fn a_queue_that_does_not_change_is_as_deep_in_the_window() {
+    let mut timeline = Timeline::new(TimelineConfig::default());
+    let sampled = |second: u64, depth: u32| {
+        let event = Event::QueueDepth { queue: Queue::Tasks, depth };
+        Stamped { at: Timestamp(second * 1_000_000_000), source: SourceId(1), event }
+    };
+    let deepest = |of: &Timeline| of.queues.queue(Queue::Tasks).depth_max.get();
+    [sampled(1, 9), sampled(2, 4)].iter().for_each(|event| timeline.fold(event));
+    let baseline = timeline.baseline(Timestamp(3_000_000_000), None);
+    assert_eq!(deepest(&timeline.since(&baseline, baseline.at(), [].iter())), 4);
+    timeline.fold(&sampled(4, 2));
+    assert_eq!(deepest(&timeline.since(&baseline, baseline.at(), [].iter())), 4);
+    let later = timeline.baseline(Timestamp(5_000_000_000), Some(&baseline));
+    timeline.fold(&sampled(6, 3));
+    assert_eq!(deepest(&timeline.since(&later, later.at(), [].iter())), 3);
+    assert_eq!(
+        (deepest(&timeline.since(&baseline, baseline.at(), [&later].into_iter())), deepest(&timeline)),
+        (4, 9)
+    );
 }
