@@ -31,5 +31,6 @@ mod sequence;
 mod snapshot;
 mod terminal;
 mod truth;
+mod unfinished;
 mod what_if;
 mod windows;
