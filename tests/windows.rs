@@ -49,6 +49,8 @@ fn what_is_over_leaves_the_window() {
     assert!(header.contains(" 10s: ") && header.trim_end().ends_with("stalls 0"), "{header}");
     let work = count_of(&tags, "Work").unwrap_or(0);
     assert!((100..=105).contains(&work) && count_of(&tags, "Slow").is_none(), "{tags:#?}");
+    let ranking = place.succeed(&["snapshot", &trace, "--keys", "[,4"]);
+    assert!(ranking.contains("delay caused") && ranking.contains(" in the last 10s"), "{ranking}");
     // Wherever the replay stands, its windows end there.
     for (at, stalls) in [("11s", 1), ("13s", 0), ("4s", 1)] {
         let (header, _) = shown(&place, &[&trace, "--at", at, "--keys", "["]);

@@ -14,7 +14,7 @@ use crate::app::state::{AppState, Part};
 use crate::units;
 use crate::view::paint::Canvas;
 use crate::view::table::{Column, bar, cell};
-use crate::view::time::{so_far, up_to, when_width};
+use crate::view::time::{so_far, when_width};
 use crate::view::{bounds, breakdown, histogram, shares};
 
 /// Draws the page.
@@ -189,14 +189,15 @@ const BAR_FROM: u16 = 40;
 /// Draws the causes of delay, worst first.
 fn ranking(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, selected: Option<usize>) {
     let theme = canvas.theme;
-    let up_to = up_to(state);
-    let span = if up_to.is_empty() { "in total" } else { up_to.trim_start() };
+    let so_far = so_far(state);
+    let span =
+        if state.windowed.is_none() && state.up_to_ns().is_none() { "in total" } else { so_far.trim_start() };
     let remark = if area.width >= 64 { format!("{span}, Enter opens the tag") } else { span.to_owned() };
     let inner = canvas.pane(area, "blame: delay caused", &remark, selected.is_some());
     let delay_caused: Vec<&Impact> = delay_caused_shown(state).collect();
     if delay_caused.is_empty() {
         let pen = &mut canvas.pen(inner, 0);
-        pen.gap(1).put("nothing delayed", theme.dim()).put(&so_far(state), theme.dim());
+        pen.gap(1).put("nothing delayed", theme.dim()).put(&so_far, theme.dim());
         return;
     }
     let kinds = if inner.width >= APART_FROM { 3 } else { 0 };
