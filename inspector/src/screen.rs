@@ -53,7 +53,7 @@ fn everything(canvas: &mut Canvas<'_>, app: &App) {
     let body = screen.body;
     match page {
         PageName::Overview => overview::view::draw(canvas, state, &pages.overview),
-        PageName::Tick => tick::view::draw(canvas, state, body),
+        PageName::Tick => tick::view::draw(canvas, state, pages.tick, body),
         PageName::Tags => tags::view::draw(canvas, state, body),
         PageName::Tag => tag::view::draw(canvas, state, &pages.tag, body),
         PageName::Timers => timers::view::draw(canvas, state, &pages.timers, body),

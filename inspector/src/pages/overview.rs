@@ -89,7 +89,7 @@ impl OverviewPage {
     /// The zoom on this screen, in ticks at most as many as are needed to show all kept ones: with more, some columns would
     /// stay empty.
     #[must_use]
-    pub fn zoom(&self, state: &AppState, panes: &Panes) -> Zoom {
+    pub fn column(&self, state: &AppState, panes: &Panes) -> Zoom {
         match self.zoom {
             Some(Zoom::Ticks(ticks)) => Zoom::Ticks(ticks.min(column_ticks_max(state, panes))),
             Some(time) => time,
@@ -101,24 +101,16 @@ impl OverviewPage {
     /// Ticks per column on this screen; 1 while a column stands for time.
     #[must_use]
     pub fn column_ticks(&self, state: &AppState, panes: &Panes) -> usize {
-        match self.zoom(state, panes) {
+        match self.column(state, panes) {
             Zoom::Ticks(ticks) => ticks,
             Zoom::Time(_) => 1,
         }
     }
 
-    /// Zooms the strip by a step; returns false if it is at its end.
-    pub fn step_zoom(&mut self, state: &AppState, out: bool) -> bool {
-        let panes = panes(state);
-        let next = self.zoom(state, &panes).next(out, column_ticks_max(state, &panes));
-        self.zoom = next.or(self.zoom);
-        next.is_some()
-    }
-
     /// The columns of the heatmap and, if its columns stand for time, of the strip; also their width in nanoseconds.
     #[must_use]
     pub fn through_time(&self, state: &AppState, panes: &Panes) -> (Vec<Option<HistorySlot>>, u64) {
-        let time = match self.zoom(state, panes) {
+        let time = match self.column(state, panes) {
             Zoom::Time(time) => time,
             Zoom::Ticks(_) => column_time_of(state, panes),
         };
@@ -139,7 +131,7 @@ impl OverviewPage {
         let Some(cell) = at.x.checked_sub(area.x).filter(|cell| *cell < area.width) else {
             return Request::Nothing;
         };
-        if let zoom @ Zoom::Time(_) = self.zoom(state, panes) {
+        if let zoom @ Zoom::Time(_) = self.column(state, panes) {
             let (columns, _) = self.through_time(state, panes);
             let longest = columns.get(usize::from(cell)).copied().flatten().and_then(|slot| slot.longest_end);
             let tick = longest.and_then(|end| state.picture().tick_that_ended(end)).map(TickKey::of);
@@ -249,6 +241,16 @@ impl Page for OverviewPage {
     fn next_pane(&mut self, state: &mut AppState, forward: bool) -> bool {
         self.focus = panes(state).step(self.focus, forward);
         true
+    }
+
+    /// Zooms the strip.
+    fn zoom(&mut self, state: &AppState, out: bool) -> Result<(), &'static str> {
+        let panes = panes(state);
+        let next = self.column(state, &panes).next(out, column_ticks_max(state, &panes));
+        let end =
+            if out { "a column cannot stand for more" } else { "a column cannot stand for less than a tick" };
+        self.zoom = Some(next.ok_or(end)?);
+        Ok(())
     }
 
     fn open(&self, state: &AppState) -> Request {

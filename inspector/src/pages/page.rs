@@ -89,7 +89,7 @@ pub enum Request {
 pub const NOTHING_DELAYED: Request = Request::Note("nothing was delayed");
 
 /// Rows per notch of the wheel, in lists.
-const WHEEL_ROWS: i64 = 3;
+pub const WHEEL_ROWS: i64 = 3;
 
 /// A page. The selected row is in the shared state, because only the page shown has one.
 pub trait Page {
@@ -152,6 +152,15 @@ pub trait Page {
         true
     }
 
+    /// Shows more of the time, `out`, or less of it, with more detail.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot, in words for the bottom row.
+    fn zoom(&mut self, _state: &AppState, _out: bool) -> Result<(), &'static str> {
+        Err("nothing to zoom on this page")
+    }
+
     /// What Enter opens.
     fn open(&self, _state: &AppState) -> Request {
         Request::Nothing
@@ -164,26 +173,31 @@ pub trait Page {
 
     /// A click in the body of the page: selects a row, or opens it if it is selected.
     fn click(&mut self, state: &mut AppState, at: Position) -> Request {
-        let lists = self.lists(state.body());
-        let mut parts = [Part::First, Part::Second].into_iter().zip(lists);
-        let Some((part, list)) = parts.find(|(_, list)| list.contains(at)) else { return Request::Nothing };
-        let had_focus = state.part == part;
-        let scrolled = if had_focus { first_row(state.row, list.height) } else { 0 };
-        let row = scrolled + usize::from(at.y - list.y);
-        if had_focus && row == state.row {
-            return Request::Open;
-        }
-        let before = std::mem::replace(&mut state.part, part);
-        if row < self.rows(state) {
-            state.row = row;
-            return Request::Freeze;
-        }
-        state.part = before;
-        Request::Nothing
+        click_lists(self, state, at)
     }
 
     /// A notch of the wheel, up (-1) or down (1).
     fn wheel(&mut self, _state: &AppState, _at: Position, direction: i64) -> Request {
         Request::StepRows(direction * WHEEL_ROWS)
     }
+}
+
+/// A click in one of the lists of `page`: selects a row, or opens it if it is selected.
+pub fn click_lists(page: &(impl Page + ?Sized), state: &mut AppState, at: Position) -> Request {
+    let lists = page.lists(state.body());
+    let mut parts = [Part::First, Part::Second].into_iter().zip(lists);
+    let Some((part, list)) = parts.find(|(_, list)| list.contains(at)) else { return Request::Nothing };
+    let had_focus = state.part == part;
+    let scrolled = if had_focus { first_row(state.row, list.height) } else { 0 };
+    let row = scrolled + usize::from(at.y - list.y);
+    if had_focus && row == state.row {
+        return Request::Open;
+    }
+    let before = std::mem::replace(&mut state.part, part);
+    if row < page.rows(state) {
+        state.row = row;
+        return Request::Freeze;
+    }
+    state.part = before;
+    Request::Nothing
 }

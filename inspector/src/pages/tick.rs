@@ -1,5 +1,6 @@
 //! One tick: what ran in it, its breakdown, and what it delayed.
 
+pub mod flame;
 pub mod view;
 
 use std::collections::BTreeMap;
@@ -7,18 +8,22 @@ use std::collections::BTreeMap;
 use loop_probes::event::Event;
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::timeline::{OpenedSpan, OpenedTick, SpanKind, TickSummary};
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
-use super::page::{NOTHING_DELAYED, Page, Request};
+use self::flame::Flame;
+use super::page::{NOTHING_DELAYED, Page, Request, WHEEL_ROWS, click_lists};
 use crate::app::attribution::Attribution;
 use crate::app::delayed::{self, DelayedByTick};
 use crate::app::fold::Fold;
-use crate::app::layout::{from_bottom, rows};
+use crate::app::layout::{from_bottom, inner, rows};
 use crate::app::state::{AppState, Part};
 
-/// The page has no state of its own: the tick shown is the marked one.
+/// The state of the page. The tick shown is the marked one.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct TickPage;
+pub struct TickPage {
+    /// The flame chart is magnified by two to the power of this.
+    pub zoom: u32,
+}
 
 /// Rows of the pane below the list of runs, including its frame.
 const BELOW_ROWS: u16 = 8;
@@ -38,12 +43,35 @@ fn opened(state: &AppState) -> Option<OpenedTick> {
     state.shown_tick().and_then(|tick| state.picture().timeline.opened(tick))
 }
 
+/// The first row shown of a list of `count` runs: the selected one is in the middle, so that what ran before and after it
+/// is visible.
+fn first_shown(selected: usize, count: usize, height: u16) -> usize {
+    let height = usize::from(height);
+    selected.saturating_sub(height / 2).min(count.saturating_sub(height))
+}
+
+/// The index of the selected run.
+fn selected(state: &AppState) -> usize {
+    if state.part == Part::First { state.row } else { 0 }
+}
+
 /// The tag of a span.
 const fn tag_of(span: &SpanKind) -> Option<Tag> {
     match span {
         SpanKind::Task { tag, .. } | SpanKind::Io { tag, .. } | SpanKind::Timer { tag, .. } => Some(*tag),
         _ => None,
     }
+}
+
+/// Whether the filter lets nothing through that this run belongs to.
+fn is_filtered_out(state: &AppState, what: SpanKind) -> bool {
+    !state.filter.is_empty() && !tag_of(&what).is_some_and(|tag| state.lets_through(tag))
+}
+
+/// Whether a run alone is longer than the stall limit.
+fn is_over(state: &AppState, opened: &OpenedSpan) -> bool {
+    let is_run = !matches!(opened.span.what, SpanKind::Poll { .. } | SpanKind::Phase(_));
+    is_run && opened.span.run_ns() > state.about.stall_limit_ns
 }
 
 impl Page for TickPage {
@@ -56,6 +84,53 @@ impl Page for TickPage {
 
     fn lists(&self, body: Rect) -> [Rect; 2] {
         [Rect::ZERO, rows(panes(body)[1], true)]
+    }
+
+    fn zoom(&mut self, state: &AppState, out: bool) -> Result<(), &'static str> {
+        let Some(opened) = opened(state) else { return Err("no run to zoom in on") };
+        let max = flame::zoom_max(&opened);
+        let zoom = self.zoom.min(max);
+        self.zoom = match out {
+            true => zoom.checked_sub(1).ok_or("the chart shows the whole tick")?,
+            false if zoom < max => zoom + 1,
+            false => return Err("the chart cannot show less time"),
+        };
+        Ok(())
+    }
+
+    fn click(&mut self, state: &mut AppState, at: Position) -> Request {
+        let [upper, _] = panes(state.body());
+        if !upper.contains(at) {
+            return click_lists(self, state, at);
+        }
+        let Some(opened) = opened(state) else { return Request::Nothing };
+        let selected = selected(state);
+        let flame = Flame::new(&opened, inner(upper), self.zoom, selected);
+        let list = flame.list_rows();
+        let clicked = if list.contains(at) {
+            let first = first_shown(selected, opened.spans.len(), list.height);
+            Some(first + usize::from(at.y - list.y)).filter(|row| *row < opened.spans.len())
+        } else {
+            flame.at(at)
+        };
+        let Some(row) = clicked else { return Request::Nothing };
+        if state.part == Part::First && row == state.row {
+            return Request::Open;
+        }
+        (state.part, state.row) = (Part::First, row);
+        Request::Freeze
+    }
+
+    fn wheel(&mut self, state: &AppState, at: Position, direction: i64) -> Request {
+        let [upper, _] = panes(state.body());
+        let opened = opened(state).filter(|_| upper.contains(at));
+        let on_chart = opened.is_some_and(|opened| {
+            Flame::new(&opened, inner(upper), self.zoom, selected(state)).rows.contains(at)
+        });
+        match on_chart {
+            true => self.zoom(state, direction > 0).map_or_else(Request::Note, |()| Request::Nothing),
+            false => Request::StepRows(direction * WHEEL_ROWS),
+        }
     }
 
     fn rows_move(&self, state: &AppState) -> bool {

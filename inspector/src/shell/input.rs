@@ -114,13 +114,9 @@ impl App {
     }
 
     fn zoom(&mut self, out: bool) {
-        if !self.pages.overview.step_zoom(&self.state, out) {
-            let end = if out {
-                "a column cannot stand for more"
-            } else {
-                "a column cannot stand for less than a tick"
-            };
-            self.state.note(end, false);
+        let (page, state) = self.parts();
+        if let Err(why) = page.zoom(state, out) {
+            state.note(why, false);
         }
     }
 

@@ -24,6 +24,7 @@ use crate::pages::page::PageName;
 
 mod losses;
 mod opening;
+mod tick;
 mod unfinished;
 
 fn script() -> Script {

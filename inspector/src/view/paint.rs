@@ -174,11 +174,6 @@ impl Pen<'_, '_> {
         self.end.saturating_sub(self.x)
     }
 
-    /// The current column.
-    pub(crate) fn at(&self) -> u16 {
-        self.x
-    }
-
     /// A sparkline of all samples; each cell is as high as the largest sample in it.
     pub(crate) fn sparkline_of_maxima<T>(&mut self, samples: &[T], width: u16, style: Style) -> &mut Self
     where

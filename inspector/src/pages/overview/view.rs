@@ -20,7 +20,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &OverviewPag
     let (columns, step_ns) = page.through_time(state, &panes);
     let columns = (&columns[..], step_ns);
     history::lag(canvas, state, &panes, columns, page.focus == Pane::Lag);
-    match page.zoom(state, &panes) {
+    match page.column(state, &panes) {
         Zoom::Time(_) => history::ticks(canvas, state, page, &panes, columns),
         Zoom::Ticks(_) => strip::draw(canvas, state, page, &panes),
     }

@@ -1,28 +1,24 @@
-//! Draws one tick in full: what ran in it, in order, each with a bar to scale, and its breakdown.
-//!
-//! The scale is the busy clock, on which a poll has no length: otherwise a tick that waited for a second and worked for
-//! a millisecond would show a blank line.
+//! Draws one tick in full: its flame chart, what ran in it, in order, and its breakdown.
+
+mod flame;
 
 use loop_probes::event::{Event, Phase};
-use loop_probes::ids::Timestamp;
 use loop_traces::timeline::{OpenedSpan, OpenedTick, SpanKind, TickSummary};
 use ratatui::layout::Rect;
-use ratatui::style::Style;
 
-use super::{enqueued_during, lost_in, panes, tag_of};
+use super::flame::Flame;
+use super::{TickPage, enqueued_during, first_shown, is_filtered_out, is_over, lost_in, panes, selected};
 use crate::app::delayed::Delayed;
-use crate::app::layout::below;
 use crate::app::state::{AppState, Part};
 use crate::describe;
-use crate::theme::Theme;
 use crate::units;
 use crate::view::delayed::{self, DelayedRow};
-use crate::view::paint::{Canvas, HATCH};
+use crate::view::paint::Canvas;
 use crate::view::shares;
 use crate::view::time::{up_to, way_on};
 
 /// Draws the page.
-pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Rect) {
+pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: TickPage, body: Rect) {
     let Some(tick) = state.shown_tick() else {
         let inner = canvas.pane(body, "tick", "", true);
         let style = canvas.theme.dim();
@@ -41,7 +37,11 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, body: Rect) {
     let focused = state.part == Part::First;
     let inner = canvas.pane(upper, &title, &remark, focused);
     match &opened {
-        Some(opened) => spans(canvas, state, inner, opened),
+        Some(opened) => {
+            let flame = Flame::new(opened, inner, page.zoom, selected(state));
+            flame::draw(canvas, state, opened, &flame);
+            spans(canvas, state, upper, opened, &flame);
+        }
         None => {
             let style = canvas.theme.dim();
             canvas.pen(inner, 0).gap(1).put("runs evicted from history", style);
@@ -91,7 +91,6 @@ fn describe_delayed(delayed: &Delayed, state: &AppState) -> String {
 struct Columns {
     name: u16,
     detail: u16,
-    bar: u16,
 }
 
 impl Columns {
@@ -100,59 +99,34 @@ impl Columns {
 
     fn new(width: u16) -> Self {
         let left = width.saturating_sub(Self::AT + Self::RUN + 4);
-        let detail = if width >= 110 { left / 4 } else { 0 };
-        let name = ((left - detail) * 2 / 5).clamp(24, 44);
-        Self { name, detail, bar: left - detail - name }
+        let name = (left / 2).clamp(24, 44).min(left);
+        Self { name, detail: left - name }
     }
 }
 
-fn spans(canvas: &mut Canvas<'_>, state: &AppState, inner: Rect, opened: &OpenedTick) {
+/// Lists what ran, in order.
+fn spans(canvas: &mut Canvas<'_>, state: &AppState, pane: Rect, opened: &OpenedTick, flame: &Flame<'_>) {
     let theme = canvas.theme;
-    let columns = Columns::new(inner.width);
-    let mut pen = canvas.pen(inner, 0);
-    pen.gap(1).number("AT", Columns::AT - 1, theme.dim()).gap(2);
-    pen.left("WHAT", columns.name + columns.detail, theme.dim());
+    let columns = Columns::new(flame.list.width);
+    let mut pen = canvas.pen(flame.list, 0);
+    pen.gap(1).number("AT", Columns::AT - 1, theme.dim()).gap(2).left("WHAT", columns.name, theme.dim());
     pen.number("RUN", Columns::RUN, theme.dim()).gap(1);
     pen.put(&format!("of {} busy", units::duration(opened.tick.busy_ns)), theme.dim());
 
-    let rows = below(inner, 1);
-    let clock = BusyClock::new(opened);
-    // The selected row is in the middle, so that what ran before and after it is visible.
-    let height = usize::from(rows.height);
-    let selected = if state.part == Part::First { state.row } else { 0 };
-    let first = selected.saturating_sub(height / 2).min(opened.spans.len().saturating_sub(height));
-    hatch(canvas, state, rows, &columns, &clock, &opened.tick);
+    let rows = flame.list_rows();
+    let first = first_shown(selected(state), opened.spans.len(), rows.height);
     for (area, (place, span)) in rows.rows().zip(opened.spans.iter().enumerate().skip(first)) {
-        row(canvas, state, area, &columns, &clock, span);
-        if place == selected && state.part == Part::First {
+        row(canvas, state, area, &columns, flame, span);
+        if place == selected(state) && state.part == Part::First {
             canvas.buffer.set_style(area, theme.selected());
         }
     }
     let left_out = opened.tick.spans_left_out;
     if left_out > 0 && rows.height > 0 {
         let text = format!(" +{} shorter ", units::count(u64::from(left_out)));
-        let foot = Rect { y: inner.y + inner.height, height: 1, ..inner };
+        let foot =
+            Rect { x: pane.x + 1, y: pane.bottom() - 1, width: pane.width.saturating_sub(2), height: 1 };
         canvas.pen(foot, 0).right(&text, theme.dim());
-    }
-}
-
-/// Hatches the time with lost records in all rows: what ran then is missing from the list.
-fn hatch(
-    canvas: &mut Canvas<'_>,
-    state: &AppState,
-    rows: Rect,
-    columns: &Columns,
-    clock: &BusyClock,
-    tick: &TickSummary,
-) {
-    let left = rows.x + Columns::AT + 2 + columns.name + columns.detail + Columns::RUN + 1;
-    let style = canvas.theme.held();
-    for (from, to, _) in lost_in(state.picture(), tick) {
-        let (from, to) = clock.cells(from, to, columns.bar);
-        let last = columns.bar.saturating_sub(1);
-        for cell in from.min(last)..to.max(from + 1).min(columns.bar.max(1)).max(from.min(last) + 1) {
-            (0..rows.height).for_each(|row| canvas.cell(left + cell, rows.y + row, HATCH, style));
-        }
     }
 }
 
@@ -161,15 +135,13 @@ fn row(
     state: &AppState,
     area: Rect,
     columns: &Columns,
-    clock: &BusyClock,
+    flame: &Flame<'_>,
     opened: &OpenedSpan,
 ) {
     let theme = canvas.theme;
-    let labels = &state.picture().timeline.labels;
     let span = &opened.span;
-    let (name, detail) = describe::span(&span.what, labels);
-    let tag = tag_of(&span.what);
-    let filtered_out = !state.filter.is_empty() && !tag.is_some_and(|tag| state.lets_through(tag));
+    let (name, detail) = describe::span(&span.what, &state.picture().timeline.labels);
+    let filtered_out = is_filtered_out(state, span.what);
     let name_style = match (&span.what, filtered_out) {
         (_, true) => theme.dim(),
         (SpanKind::Phase(phase), false) => theme.phase(*phase),
@@ -177,88 +149,20 @@ fn row(
     };
     let poll = matches!(span.what, SpanKind::Poll { .. });
     let indent = (opened.depth as u16 * 2).min(12);
-    let at = clock.busy_until(span.start);
+    let at = flame.busy_until(span.start);
     let mut pen = canvas.pen(area, 0);
     pen.gap(1).number(&format!("+{}", units::duration(at)), Columns::AT - 1, theme.dim()).gap(2 + indent);
     pen.left(&name, columns.name - indent - 1, name_style).gap(1);
-    if columns.detail > 0 {
-        // A poll has no bar: its details take the bar's place.
-        pen.left(if poll { "" } else { &detail }, columns.detail, theme.dim());
-    }
     if span.what.is_point() {
-        pen.gap(Columns::RUN + 1);
-        if columns.detail == 0 {
-            pen.put(&detail, theme.dim());
-        }
-        return;
+        pen.gap(Columns::RUN);
+    } else {
+        let style = if is_over(state, opened) { theme.over() } else { theme.text() };
+        let style = if filtered_out || poll { theme.dim() } else { style };
+        pen.number(&units::duration(span.run_ns()), Columns::RUN, style);
     }
-    let run_ns = span.run_ns();
-    let over = run_ns > state.about.stall_limit_ns && !poll && !matches!(span.what, SpanKind::Phase(_));
-    let style = if over { theme.over() } else { theme.text() };
-    let style = if filtered_out || poll { theme.dim() } else { style };
-    pen.number(&units::duration(run_ns), Columns::RUN, style).gap(1);
-    if poll {
-        let text = format!("waited: {detail}");
-        let fits = text.len() <= usize::from(pen.room());
-        pen.put(if fits { &text } else { &detail }, theme.dim());
-        return;
-    }
-    let (from, to) = clock.cells(span.start, span.end, columns.bar);
-    let start = pen.at();
-    let style = if over { theme.over() } else { style_of(theme, &span.what) };
-    for cell in from..to {
-        canvas.cell(start + cell, area.y, "█", style);
-    }
-    if to == from {
-        canvas.cell(start + from.min(columns.bar.saturating_sub(1)), area.y, "▏", style);
-    }
-}
-
-/// The colour of a span: that of its phase.
-fn style_of(theme: Theme, what: &SpanKind) -> Style {
-    theme.phase(match what {
-        SpanKind::Phase(phase) => *phase,
-        SpanKind::Microtasks { .. } => Phase::Microtasks,
-        SpanKind::Deferred { .. } => Phase::Deferred,
-        SpanKind::Immediates { .. } => Phase::Immediates,
-        SpanKind::Io { .. } => Phase::Io,
-        SpanKind::Gc { .. } => Phase::Gc,
-        SpanKind::Task { .. } => Phase::Tasks,
-        _ => return theme.bar(),
-    })
-}
-
-/// The tick's clock without its polls.
-struct BusyClock {
-    start: Timestamp,
-    polls: Vec<(Timestamp, Timestamp)>,
-    busy_ns: u64,
-}
-
-impl BusyClock {
-    fn new(opened: &OpenedTick) -> Self {
-        let is_poll = |span: &&OpenedSpan| matches!(span.span.what, SpanKind::Poll { .. });
-        let polls =
-            opened.spans.iter().filter(is_poll).map(|span| (span.span.start, span.span.end)).collect();
-        let mut clock = Self { start: opened.tick.start, polls, busy_ns: 0 };
-        clock.busy_ns = clock.busy_until(opened.tick.end);
-        clock
-    }
-
-    fn busy_until(&self, at: Timestamp) -> u64 {
-        let before =
-            |(start, end): &(Timestamp, Timestamp)| (*end).min(at).ns_since((*start).max(self.start));
-        at.ns_since(self.start).saturating_sub(self.polls.iter().map(before).sum())
-    }
-
-    /// The range of cells of a bar.
-    fn cells(&self, start: Timestamp, end: Timestamp, width: u16) -> (u16, u16) {
-        let cell = |at: Timestamp| {
-            let share = self.busy_until(at) as f64 / self.busy_ns.max(1) as f64;
-            ((share * f64::from(width)).round() as u16).min(width)
-        };
-        (cell(start), cell(end))
-    }
+    let waited = format!("waited: {detail}");
+    let detail = if poll && waited.len() < usize::from(columns.detail) { waited } else { detail };
+    pen.gap(1).put(&detail, theme.dim());
 }
 
 fn summary(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, tick: &TickSummary) {

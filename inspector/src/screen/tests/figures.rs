@@ -48,7 +48,7 @@ fn every_frame_has_padding_at_its_right() {
 }
 
 /// The rows of the screen in a theme.
-fn rows(app: &mut App, (width, height): (u16, u16), theme: Theme) -> Vec<String> {
+pub(super) fn rows(app: &mut App, (width, height): (u16, u16), theme: Theme) -> Vec<String> {
     let buffer = buffer(app, width, height, theme);
     (0..height).map(|y| (0..width).map(|x| buffer[(x, y)].symbol()).collect()).collect()
 }
