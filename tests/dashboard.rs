@@ -224,6 +224,36 @@ fn an_unfinished_stall_opens_its_partial_breakdown() {
 }
 
 #[test]
+fn commands_and_copies_work_on_a_terminal() {
+    let place = Place::new();
+    let mut terminal = start(&place, &["demo", "--stall", "40ms"], &[]);
+    terminal.wait_for("a stall", |text| text.contains("Report #"));
+    terminal.send("Y").unwrap();
+    terminal.wait_for("the copy to be announced", |text| text.contains("copied: loopscope attach"));
+    assert_eq!(terminal.copied(), format!("loopscope attach {}", terminal.pid()));
+    terminal.send(":").unwrap();
+    terminal.wait_for("the commands", |text| text.contains("Enter performs, Esc closes"));
+    terminal.send("late timers").unwrap();
+    terminal
+        .wait_for("one command", |text| text.contains("late timers and causes") && !text.contains("reverse"));
+    terminal.send("\r").unwrap();
+    terminal.wait_for("the page", |text| text.contains("[4 Timers]") && text.contains("Heartbeat"));
+    terminal.send("y").unwrap();
+    terminal.wait_for("the copy to be announced", |text| text.contains("lines: late timer: "));
+    let copied = terminal.copied();
+    assert!(copied.starts_with("late timer: ") && copied.lines().count() > 1, "{copied}");
+    terminal.send("1").unwrap();
+    terminal.wait_for("the overview", |text| text.contains("[1 Overview]"));
+    // A click on a tab.
+    let row = terminal.text().lines().next().unwrap_or_default().to_owned();
+    let before = row.split("5 Log").next().unwrap_or_default().chars().count();
+    assert!(row.contains("5 Log"), "{row}");
+    terminal.send(&format!("\x1b[<0;{0};1M\x1b[<0;{0};1m", before + 2)).unwrap();
+    terminal.wait_for("the log", |text| text.contains("[5 Log]"));
+    leave(terminal);
+}
+
+#[test]
 fn the_strip_zooms_live_and_replayed() {
     let place = Place::new();
     let trace = place.file("a.looptrace");

@@ -5,6 +5,7 @@
 pub mod attribution;
 pub mod delayed;
 pub mod figures;
+pub mod filter;
 pub mod fold;
 pub mod hang;
 pub mod layout;

@@ -44,6 +44,8 @@ pub struct Options {
     pub fps: u16,
     /// The name of the source in the header; `None` means the source's own name.
     pub name: Option<String>,
+    /// The shell command that shows the source; `None` if none can.
+    pub command: Option<String>,
     /// Whether totals count from when this dashboard attached, not from the start of the loop.
     pub since_attach: bool,
     /// Quit automatically after this long.
@@ -147,6 +149,7 @@ fn about(source: &impl EventSource, options: &Options, config: &TimelineConfig) 
         policy: printable(&metadata.policy),
         kind: source.kind(),
         made: made(metadata),
+        command: options.command.clone(),
         since_attach: options.since_attach,
         stall_limit_ns: config.stall_limit_ns,
     }
@@ -253,7 +256,10 @@ impl<F: Feed> Dashboard<F> {
             Message::Frame { now: self.feed.clock(&self.app, now), elapsed_ns: now.ns_since(self.began) };
         update(&mut self.app, message);
         let (app, theme) = (&self.app, self.options.theme);
-        self.screen.draw(|frame| screen::draw(frame.buffer_mut(), app, theme))
+        let mut targets = Vec::new();
+        self.screen.draw(|frame| targets = screen::draw(frame.buffer_mut(), app, theme))?;
+        self.app.targets = targets;
+        Ok(())
     }
 
     fn woken(&mut self, wake: Wake) -> Result<Option<Exit>, DashboardError> {
@@ -293,6 +299,7 @@ impl<F: Feed> Dashboard<F> {
                 }
             }
             Effect::Redraw => self.screen.redraw()?,
+            Effect::Copy(text) => self.screen.copy(&text)?,
             effect => perform(effect, &mut self.app, &mut self.feed, self.options.saver.as_mut())?,
         }
         Ok(None)
@@ -307,7 +314,7 @@ fn perform(
     saver: &mut dyn Save,
 ) -> Result<(), SourceError> {
     match effect {
-        Effect::Quit | Effect::Suspend | Effect::Redraw => {}
+        Effect::Quit | Effect::Suspend | Effect::Redraw | Effect::Copy(_) => {}
         Effect::ToggleRecording => {
             let toggled = saver.toggle();
             if let Ok(recording) = &toggled {

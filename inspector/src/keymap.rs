@@ -56,9 +56,9 @@ pub enum Action {
     First,
     /// The last row, the newest tick, the end of the trace.
     Last,
-    /// Select the next stall.
+    /// Select the next stall or, with a filter, the next match.
     NextStall,
-    /// Select the previous stall.
+    /// Select the previous stall or, with a filter, the previous match.
     PreviousStall,
     /// Open the selected item.
     Open,
@@ -114,6 +114,12 @@ pub enum Action {
     Redraw,
     /// Stop this program, as a shell's Ctrl-Z does.
     Suspend,
+    /// Copy the selected row or breakdown.
+    Copy,
+    /// Copy the shell command that shows what is watched.
+    CopyCommand,
+    /// Show the commands, to find one by its name.
+    Commands,
     /// Show the keys.
     Help,
     /// Quit.
@@ -249,9 +255,10 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[PageDown, Ctrl('d')], "PgDn ^D", Action::PageDown, "page down, 10 columns ahead", Move, Always),
     bind(&[Char('g'), Home], "g Home", Action::First, "first row or tick, start", Move, Always),
     bind(&[Char('G'), End], "G End", Action::Last, "last row or tick, end", Move, Always),
-    bind(&[Char('n')], "n", Action::NextStall, "next stall", Show, Always).hint("stall"),
-    bind(&[Char('N')], "N", Action::PreviousStall, "previous stall", Show, Always),
-    bind(&[Char('/')], "/", Action::Filter, "filter tags by name", Show, Always).hint("filter"),
+    bind(&[Char('n')], "n N", Action::NextStall, "next or previous stall", Show, Always).hint("stall"),
+    bind(&[Char('N')], "N", Action::PreviousStall, "previous stall or match", Show, Always).named_before(),
+    bind(&[Char('/')], "/", Action::Filter, "filter names by regex", Show, Always).hint("filter"),
+    bind(&[Char(':')], ":", Action::Commands, "find a command", Leave, Always).hint("commands"),
     bind(&[Char('s')], "s", Action::Sort, "sort by next column", Show, Always).hint("sort"),
     bind(&[Char('i')], "i", Action::Invert, "reverse sort", Show, Always),
     bind(&[Char('[')], "[ ]", Action::ShorterWindow, "shorter or longer window", Show, Always).hint("window"),
@@ -268,6 +275,8 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Char('r')], "r", Action::Record, "start or stop recording", Keep, Live).hint("record"),
     bind(&[Char('w')], "w", Action::Save, "save the ring's history", Keep, Live),
     bind(&[Char('e')], "e", Action::Export, "export as a Chrome trace", Keep, Always).hint("export"),
+    bind(&[Char('y')], "y Y", Action::Copy, "copy row, or a command", Keep, Always).hint("copy"),
+    bind(&[Char('Y')], "Y", Action::CopyCommand, "copy the shell command", Keep, Always).named_before(),
     bind(&[Char('?')], "?", Action::Help, "help", Leave, Always).hint("help"),
     bind(&[Ctrl('l')], "^L", Action::Redraw, "redraw", Leave, Always),
     bind(&[Ctrl('z')], "^Z", Action::Suspend, "suspend (fg resumes)", Leave, Always),
@@ -278,6 +287,18 @@ pub const BINDINGS: &[Binding] = &[
 #[must_use]
 pub fn action(key: Key, replay: bool) -> Option<Action> {
     BINDINGS.iter().find(|binding| binding.holds(replay) && binding.keys.contains(&key)).map(|it| it.action)
+}
+
+/// The commands with all of the words in `text`, in replay or in a live dashboard: every binding but the one that lists
+/// them.
+pub fn commands(text: &str, replay: bool) -> impl Iterator<Item = &'static Binding> {
+    let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
+    let has_all = move |binding: &&Binding| {
+        let text = format!("{} {} {}", binding.help, binding.group.title(), binding.shown).to_lowercase();
+        words.iter().all(|word| text.contains(word))
+    };
+    let all = BINDINGS.iter().filter(move |it| it.holds(replay) && it.action != Action::Commands);
+    all.filter(has_all)
 }
 
 #[cfg(test)]

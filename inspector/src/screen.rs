@@ -10,24 +10,24 @@ mod tests;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-use crate::app::layout;
+use crate::app::layout::{self, Target};
 use crate::pages::page::PageName;
 use crate::pages::{agenda, breakdown, handles, log, overview, tag, tags, tick, timers};
 use crate::shell::app::App;
 use crate::theme::{self, Theme};
 use crate::view::paint::Canvas;
 
-/// Draws the dashboard over all of `buffer`.
-pub fn draw(buffer: &mut Buffer, app: &App, theme: Theme) {
+/// Draws the dashboard over all of `buffer`; returns what the mouse finds there.
+pub fn draw(buffer: &mut Buffer, app: &App, theme: Theme) -> Vec<Target> {
     let (width, height) = (buffer.area.width, buffer.area.height);
-    let mut canvas = Canvas { buffer, theme };
+    let mut canvas = Canvas::new(buffer, theme);
     if layout::fits(width, height) {
         everything(&mut canvas, app);
     } else {
         too_small(&mut canvas, width, height);
     }
     if theme.ascii {
-        for cell in &mut buffer.content {
+        for cell in &mut canvas.buffer.content {
             let plain = theme::plain(cell.symbol());
             if plain != cell.symbol() {
                 let plain = plain.to_owned();
@@ -35,6 +35,7 @@ pub fn draw(buffer: &mut Buffer, app: &App, theme: Theme) {
             }
         }
     }
+    canvas.targets
 }
 
 fn too_small(canvas: &mut Canvas<'_>, width: u16, height: u16) {
@@ -63,9 +64,12 @@ fn everything(canvas: &mut Canvas<'_>, app: &App) {
         PageName::Agenda => agenda::view::draw(canvas, state, body),
     }
     footer::scrubber(canvas, state, screen.scrubber);
-    footer::draw(canvas, state, app.typing.is_some(), screen.footer);
+    footer::draw(canvas, state, *page, app.typing.is_some(), screen.footer);
+    let above = Rect { height: state.height - screen.footer.height, ..canvas.buffer.area };
     if app.help {
-        let above = Rect { height: state.height - screen.footer.height, ..canvas.buffer.area };
         help::draw(canvas, state.is_replay(), above);
+    }
+    if let Some(palette) = &app.palette {
+        help::commands(canvas, palette, state.is_replay(), above);
     }
 }

@@ -2,6 +2,7 @@
 //! a message and returns effects.
 
 pub mod app;
+mod copy;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod input;

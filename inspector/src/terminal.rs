@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Once};
 use std::thread::ThreadId;
 
+use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, Show};
 use crossterm::style::{Print, ResetColor};
 use crossterm::terminal::{
@@ -140,6 +141,15 @@ impl Screen {
         // `clear` would query the cursor position, and the answer would arrive as keys.
         let size = self.terminal.size()?;
         self.terminal.resize(Rect::from((Position::ORIGIN, size)))
+    }
+
+    /// Copies text to the clipboard of the terminal, which may not have one, or not let programs use it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the terminal is gone.
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        execute!(self.terminal.backend_mut(), CopyToClipboard::to_clipboard_from(text))
     }
 
     fn take(&mut self) -> io::Result<()> {

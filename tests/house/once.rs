@@ -46,7 +46,7 @@ const ORACLES: [&str; 3] = [
 ];
 
 /// Files that write the unit of a time.
-const DURATION_WRITERS: [(&str, &str); 5] = [
+const DURATION_WRITERS: [(&str, &str); 6] = [
     ("inspector/src/view/breakdown.rs", "the column of exact nanoseconds"),
     ("inspector/src/view/shares.rs", "the parts of a total, all in the unit of the total"),
     ("traces/src/analysis/condition.rs", "reads and writes bounds exactly"),
@@ -55,6 +55,7 @@ const DURATION_WRITERS: [(&str, &str); 5] = [
         "a value that differs from its bound by less than the usual digits",
     ),
     ("traces/src/units.rs", "everything else"),
+    ("inspector/src/shell/copy.rs", "a time that the command line reads again"),
 ];
 
 /// Source of the product without tests, benches and examples: its path and text, without comments and inline tests.

@@ -6,6 +6,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 
 /// The longest wait for any condition: far beyond what a healthy program needs on a busy machine.
@@ -32,9 +34,22 @@ fn cells(count: u16) -> NonZeroU16 {
     NonZeroU16::new(count).expect("a terminal has cells")
 }
 
+/// The clipboard of a terminal, which programs can write.
+#[derive(Default)]
+struct Clipboard {
+    text: String,
+}
+
+impl vt100::Callbacks for Clipboard {
+    fn copy_to_clipboard(&mut self, _screen: &mut vt100::Screen, _kind: &[u8], data: &[u8]) {
+        let bytes = STANDARD.decode(data).expect("a copy is in base64");
+        self.text = String::from_utf8(bytes).expect("a copy is text");
+    }
+}
+
 /// A program on a terminal of its own.
 pub(crate) struct Terminal {
-    screen: Arc<Mutex<vt100::Parser>>,
+    screen: Arc<Mutex<vt100::Parser<Clipboard>>>,
     master: Box<dyn MasterPty + Send>,
     keyboard: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -71,7 +86,12 @@ impl Terminal {
         command.cwd(folder);
         let child = pty.slave.spawn_command(command)?;
         drop(pty.slave);
-        let screen = Arc::new(Mutex::new(vt100::Parser::new(cells(rows), cells(columns), 0)));
+        let screen = Arc::new(Mutex::new(vt100::Parser::new_with_callbacks(
+            cells(rows),
+            cells(columns),
+            0,
+            Clipboard::default(),
+        )));
         let mut output = pty.master.try_clone_reader()?;
         let keyboard = pty.master.take_writer()?;
         std::thread::spawn({
@@ -105,6 +125,11 @@ impl Terminal {
     /// The text on the screen.
     pub(crate) fn text(&self) -> String {
         self.look(vt100::Screen::contents)
+    }
+
+    /// What the program copied last.
+    pub(crate) fn copied(&self) -> String {
+        self.screen.lock().expect("the emulator does not panic").callbacks().text.clone()
     }
 
     /// Waits until the text on the screen satisfies `wanted`, and returns it.

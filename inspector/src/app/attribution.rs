@@ -237,6 +237,23 @@ impl Attribution {
         Self { subject, breakdown, tick: tick.map(|tick| (TickKey::of(&tick), tick.end)) }
     }
 
+    /// The breakdown as lines of text: what was delayed, when, for how long, and its parts. `at_ns` is its beginning, in
+    /// nanoseconds since the start of the recording.
+    #[must_use]
+    pub fn text(&self, at_ns: u64, labels: &Labels) -> String {
+        let Self { subject, breakdown, .. } = self;
+        let at_least = |is_open: bool| if is_open { "at least " } else { "" };
+        let (total, open) = (units::duration(breakdown.total_ns), at_least(subject.is_unfinished()));
+        let mut text = format!("{} at {}: {open}{total}\n", subject.title(labels), units::position(at_ns));
+        for share in &breakdown.shares {
+            let part = share.ns as f64 / breakdown.total_ns.max(1) as f64;
+            let (what, open) = (share.what.describe(labels), at_least(subject.is_open(&share.what)));
+            let (time, part) = (units::duration(share.ns), units::percent(part));
+            text.push_str(&format!("{time:>8} {part:>5}  {open}{what}\n"));
+        }
+        text
+    }
+
     /// Opens the breakdown of a stall.
     #[must_use]
     pub fn of_stall(stall: &Stall, picture: &Fold) -> Self {

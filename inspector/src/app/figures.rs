@@ -23,6 +23,8 @@ use loop_traces::timeline::{
     signal_name,
 };
 
+use super::filter::Filter;
+use crate::units;
 use rates::{LoopFigures, rate_of_loops, worst_lag};
 
 /// Refresh interval of aggregated figures, in wall-clock ns.
@@ -136,6 +138,24 @@ pub struct TagRow {
     pub run_ns_total: u64,
     /// Delay caused by the [counted runs](is_own_cause), in nanoseconds.
     pub caused_ns: u64,
+}
+
+impl TagRow {
+    /// The row as a line of text, of the window named `window`.
+    #[must_use]
+    pub fn text(&self, window: &str) -> String {
+        let Self { name, count, run_ns: run, wait_ns: wait, .. } = self;
+        let [p50, p99, max] = [run.p50, run.p99, run.max].map(units::duration);
+        let runs = units::counted(*count, "run", "runs");
+        let waited = match wait.count {
+            0 => String::new(),
+            _ => format!(", queue wait p99 {}{}", units::duration(wait.p99), wait.p99_mark()),
+        };
+        let (mark, caused) = (run.p99_mark(), units::duration(self.caused_ns));
+        format!(
+            "{name}: {runs}, run p50 {p50} p99 {p99}{mark} max {max}{waited}, delay caused {caused} ({window})\n"
+        )
+    }
 }
 
 /// A queue's figures.
@@ -264,7 +284,7 @@ impl Figures {
         now: Timestamp,
         hangs: bool,
         order: Order,
-        filter: &str,
+        filter: &Filter,
     ) -> Self {
         let unfinished = timeline.unfinished_so_far();
         let missing = timeline.missing_with(&unfinished);
@@ -306,13 +326,13 @@ impl Figures {
         figures
     }
 
-    fn read_tags(&mut self, timeline: &Timeline, missing: &MissingSamples, order: Order, filter: &str) {
+    fn read_tags(&mut self, timeline: &Timeline, missing: &MissingSamples, order: Order, filter: &Filter) {
         let unfinished = missing.unfinished_tags();
         let ran =
             timeline.tags.iter().filter(|stats| runs(stats).is_some() || unfinished.contains(&stats.tag));
         let never_ended = timeline.tags_never_ended(missing);
         let all = ran.chain(&never_ended).map(|stats| row(timeline, missing, stats, &self.delay_caused));
-        self.tags = all.filter(|row| passes(filter, &row.name)).collect();
+        self.tags = all.filter(|row| filter.lets_through(&row.name)).collect();
         if let Some(beyond) = timeline.tags.beyond_limit() {
             self.tags_beyond_limit = beyond.tags;
             self.beyond_limit_ns_total = runs(&beyond.stats).map_or(0, |(_, runs)| runs.run_ns.total());
@@ -402,12 +422,6 @@ pub const fn cause_tag(cause: Cause) -> Option<Tag> {
         Cause::Tasks(tag) | Cause::Io(tag) | Cause::Microtasks(Some(tag)) => Some(tag),
         _ => None,
     }
-}
-
-/// Whether `name` contains `filter`, ignoring case.
-#[must_use]
-pub fn passes(filter: &str, name: &str) -> bool {
-    filter.is_empty() || name.to_lowercase().contains(&filter.to_lowercase())
 }
 
 /// The [runs] of a tag that is shown: its tasks, if nothing of it has ended.
@@ -528,7 +542,7 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    fn read(fold: &Fold, now: Timestamp, hangs: bool, order: Order, filter: &str) -> Figures {
+    fn read(fold: &Fold, now: Timestamp, hangs: bool, order: Order, filter: &Filter) -> Figures {
         Figures::read(&fold.timeline, &fold.timeline, now, hangs, order, filter)
     }
 
@@ -549,7 +563,7 @@ mod tests {
         for tag in [1, 2] {
             let mut fold = fold.clone();
             events.iter().chain(&[running(tag, 3_020)]).for_each(|event| fold.fold(event));
-            let figures = read(&fold, Timestamp(3_020 * MS), false, Order::default(), "");
+            let figures = read(&fold, Timestamp(3_020 * MS), false, Order::default(), &Filter::default());
             let worst = &figures.tags[0];
             assert_eq!((worst.tag, worst.count), (Tag(tag), u64::from(tag == 1)));
             let bounds = worst.run_ns.bounds.unwrap();
@@ -579,7 +593,7 @@ mod tests {
                 .iter()
                 .chain(&[event(last_ms, Event::Mark { label: LabelId(1) })])
                 .for_each(|event| fold.fold(event));
-            let figures = read(&fold, Timestamp(last_ms * MS), false, Order::default(), "");
+            let figures = read(&fold, Timestamp(last_ms * MS), false, Order::default(), &Filter::default());
             let row = &figures.tags[0];
             assert_eq!((row.count, row.run_ns.max), (2, Some(MS)));
             assert_eq!(row.run_ns.bounds.is_some(), is_open, "at {last_ms} ms: {row:?}");
@@ -598,7 +612,7 @@ mod tests {
             event(60, Event::TimerCleared { timer: TimerId(2) }),
         ];
         events.iter().for_each(|event| fold.fold(event));
-        let figures = read(&fold, Timestamp(60 * MS), false, Order::default(), "");
+        let figures = read(&fold, Timestamp(60 * MS), false, Order::default(), &Filter::default());
         assert_eq!((fold.timeline.timers.late, figures.timers_late, figures.timers_skipped), (0, 1, 4));
         let up_to_50_ms = EDGES_NS.iter().position(|edge| *edge == 50 * MS).unwrap();
         assert_eq!((figures.lag_buckets[up_to_50_ms], figures.lag_buckets.iter().sum::<u64>()), (1, 1));

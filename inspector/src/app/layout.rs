@@ -5,6 +5,8 @@ use std::rc::Rc;
 use ratatui::layout::Constraint::{Fill, Length};
 use ratatui::layout::{Constraint, Layout, Margin, Rect};
 
+use crate::keymap::Action;
+
 /// Minimum width, in columns; the narrowest screens leave some parts out.
 pub const WIDTH_MIN: u16 = 60;
 /// Minimum height, in rows.
@@ -16,6 +18,15 @@ pub const NARROW: u16 = 80;
 #[must_use]
 pub const fn fits(width: u16, height: u16) -> bool {
     width >= WIDTH_MIN && height >= HEIGHT_MIN
+}
+
+/// A part of the screen that a click makes act like a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// The cells, as drawn last.
+    pub area: Rect,
+    /// What a click there does.
+    pub action: Action,
 }
 
 /// The rows common to all pages, and the rest.

@@ -108,7 +108,7 @@ pub enum MouseKind {
 }
 
 /// An effect outside of the state.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
     /// Quit.
     Quit,
@@ -116,6 +116,8 @@ pub enum Effect {
     Suspend,
     /// Redraw the whole screen.
     Redraw,
+    /// Copy this text to the terminal's clipboard.
+    Copy(String),
     /// Start or stop saving to a file.
     ToggleRecording,
     /// Save the last seconds.

@@ -5,7 +5,9 @@ use loop_traces::source::{NowRunning, SourceCounts, SourceKind};
 use loop_traces::timeline::{TickSummary, Timeline};
 use ratatui::layout::Rect;
 
-use super::figures::{Figures, Order, passes};
+use super::attribution::Attribution;
+use super::figures::{Figures, Order};
+use super::filter::Filter;
 use super::fold::{Fold, TickKey};
 use super::layout;
 use super::message::Process;
@@ -25,6 +27,8 @@ pub struct SourceInfo {
     pub kind: SourceKind,
     /// Origin of events that no loop recorded, such as `imported from chrome`.
     pub made: Option<String>,
+    /// The shell command that shows it; `None` if none can.
+    pub command: Option<String>,
     /// Whether totals count from when this dashboard attached, not from the start of the loop.
     pub since_attach: bool,
     /// A tick busier than this is a stall, in nanoseconds.
@@ -101,7 +105,7 @@ pub struct AppState {
     /// The selected row of the page's list: from its top; in the log, from its newest.
     pub row: usize,
     /// The filter; empty lets everything through.
-    pub filter: String,
+    pub filter: Filter,
     /// The order of the task table.
     pub order: Order,
     /// The message in the bottom row.
@@ -132,7 +136,7 @@ impl AppState {
             tick: None,
             tag: None,
             row: 0,
-            filter: String::new(),
+            filter: Filter::default(),
             order: Order::default(),
             note: None,
             recording: false,
@@ -246,6 +250,13 @@ impl AppState {
         self.marked_tick().or_else(|| self.picture().timeline.ticks.recent.newest())
     }
 
+    /// A breakdown as lines of text.
+    #[must_use]
+    pub fn text_of(&self, attribution: &Attribution) -> String {
+        let at_ns = self.since_start_ns(attribution.subject.extent().0);
+        attribution.text(at_ns, &self.picture().timeline.labels)
+    }
+
     /// Whether a tag passes the filter.
     #[must_use]
     pub fn lets_through(&self, tag: Tag) -> bool {
@@ -255,6 +266,6 @@ impl AppState {
     /// Whether a name passes the filter.
     #[must_use]
     pub fn lets_through_name(&self, name: &str) -> bool {
-        passes(&self.filter, name)
+        self.filter.lets_through(name)
     }
 }

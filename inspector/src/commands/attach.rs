@@ -1,5 +1,7 @@
 //! `loopscope attach` and `loopscope record`: observe or record a running loop.
 
+use std::ffi::OsStr;
+
 use loop_probes::process::{ProcessReader, ProcessState};
 use loop_probes::ring::Start;
 use loop_probes::stamped::Stamped;
@@ -34,7 +36,9 @@ pub(super) fn run(args: &AttachArgs, global: &Global) -> Result<(), CommandError
         if let Some(record) = &live.record {
             saver = saver.recording_to(record, source.metadata())?;
         }
-        return drawing::live(source, None, live, global, &saver);
+        let pid = source.metadata().pid.to_string();
+        let target = args.target.as_deref().unwrap_or(OsStr::new(&pid));
+        return drawing::live(source, None, target, live, global, &saver);
     }
     let interrupt = Interrupt::new(live.duration)?;
     let mut sink = Sink::new(source.metadata(), live.record.as_deref())?;

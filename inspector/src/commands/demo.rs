@@ -1,5 +1,6 @@
 //! `loopscope demo`: the embedded loop under a real load.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use loop_probes::ring::Start;
@@ -63,7 +64,8 @@ fn draw(args: &DemoArgs, global: &Global, session: &Session) -> Result<(), Comma
     let ring = session.clone();
     let saver = Saver::new(Reread::Ring(Box::new(move || Ok(ring.reader(Start::Oldest).with_heartbeat()))))
         .recorded_separately(args.live.record.as_deref(), recording.source());
-    let drawn = drawing::live(tap, Some("demo".to_owned()), &args.live, global, &saver);
+    let pid = std::process::id().to_string();
+    let drawn = drawing::live(tap, Some("demo".to_owned()), OsStr::new(&pid), &args.live, global, &saver);
     drop(saver);
     let stopped = workload.stop().map_err(failure);
     let is_off = warn_off(session);

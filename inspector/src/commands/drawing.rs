@@ -1,7 +1,8 @@
 //! Starts the dashboard for the commands that draw.
 
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use loop_traces::source::EventSource;
 
@@ -18,10 +19,11 @@ pub(super) fn is_wanted(live: &Live) -> bool {
     !live.no_tui && !live.json && stdout::is_terminal()
 }
 
-/// Draws a live source until the user quits.
+/// Draws a live source until the user quits. `target` names it to `loopscope attach`.
 pub(super) fn live(
     source: impl EventSource,
     name: Option<String>,
+    target: &OsStr,
     live: &Live,
     global: &Global,
     saver: &Saver,
@@ -29,6 +31,7 @@ pub(super) fn live(
     let since_attach = name.is_none();
     let options = Options {
         name,
+        command: command("attach", target),
         since_attach,
         fps: live.fps,
         duration: live.duration,
@@ -47,6 +50,7 @@ pub(super) fn replay(
 ) -> Result<(), CommandError> {
     let options = Options {
         name: None,
+        command: command("replay", &args.input),
         since_attach: false,
         fps: args.fps,
         duration: None,
@@ -56,6 +60,14 @@ pub(super) fn replay(
     let at_ns = args.at.map_or(0, |at| u64::try_from(at.as_nanos()).unwrap_or(u64::MAX));
     let replay = ReplayOptions { speed: args.speed, at_ns, ..ReplayOptions::default() };
     settle(dashboard::replay(source, options, replay), saver)
+}
+
+/// The shell command that opens `target`, a path or a process id, from any directory.
+fn command(verb: &str, target: &OsStr) -> Option<String> {
+    let path = Path::new(target);
+    let absolute = path.exists().then(|| std::path::absolute(path).ok()).flatten();
+    let target = absolute.as_deref().unwrap_or(path).to_str()?;
+    Some(format!("loopscope {verb} {}", shlex::try_quote(target).ok()?))
 }
 
 /// The colours and glyphs that the command line, the environment and the terminal ask for.
@@ -88,6 +100,16 @@ fn settle(left: Result<Exit, DashboardError>, saver: &Saver) -> Result<(), Comma
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_command_names_its_target_from_any_directory() {
+        assert_eq!(command("attach", OsStr::new("4121")).as_deref(), Some("loopscope attach 4121"));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("it's a.looptrace");
+        std::fs::write(&path, "").unwrap();
+        let words = shlex::split(&command("replay", path.as_os_str()).unwrap());
+        assert_eq!(words.unwrap(), ["loopscope", "replay", path.to_str().unwrap()]);
+    }
 
     #[test]
     fn the_c_locale_has_ascii_only() {

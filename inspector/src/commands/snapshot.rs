@@ -52,6 +52,7 @@ pub(super) fn run(args: &SnapshotArgs, global: &Global) -> Result<(), CommandErr
     }
     let options = Options {
         name: None,
+        command: None,
         since_attach: matches!(source, Source::Live(_)),
         fps: 30,
         duration: None,

@@ -12,7 +12,7 @@ use loop_traces::source::EventSource;
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::{Terminal, TerminalOptions, Viewport};
+use ratatui::{Frame, Terminal, TerminalOptions, Viewport};
 
 use super::feed::Feed;
 use super::{DashboardError, Options, app_of, live, perform, replay, replayed};
@@ -151,8 +151,8 @@ impl<F: Feed, R: FnMut(DrawnFrame<'_>)> Headless<F, R> {
         for effect in update(&mut self.app, Message::Key(key)) {
             match effect {
                 Effect::Quit => return Ok(true),
-                // Only a terminal can be left or redrawn.
-                Effect::Suspend | Effect::Redraw => {}
+                // Only a terminal can be left, redrawn, or have a clipboard.
+                Effect::Suspend | Effect::Redraw | Effect::Copy(_) => {}
                 effect => perform(effect, &mut self.app, &mut self.feed, self.options.saver.as_mut())?,
             }
         }
@@ -185,7 +185,8 @@ impl<F: Feed, R: FnMut(DrawnFrame<'_>)> Headless<F, R> {
         let shown_at = self.feed.clock(&self.app, now);
         update(&mut self.app, Message::Frame { now: shown_at, elapsed_ns });
         let (app, theme) = (&self.app, self.options.theme);
-        let cells = self.terminal.draw(|frame| screen::draw(frame.buffer_mut(), app, theme))?.buffer.clone();
+        let draw = |frame: &mut Frame<'_>| drop(screen::draw(frame.buffer_mut(), app, theme));
+        let cells = self.terminal.draw(draw)?.buffer.clone();
         let bytes = self.written.0.take();
         (self.receive)(DrawnFrame { at: Duration::from_nanos(elapsed_ns), cells: &cells, bytes: &bytes });
         Ok(())

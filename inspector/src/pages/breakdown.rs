@@ -53,6 +53,11 @@ impl Page for BreakdownPage {
         }
     }
 
+    /// All of the breakdown.
+    fn copied(&self, state: &AppState) -> Option<String> {
+        self.attribution.as_ref().map(|attribution| state.text_of(attribution))
+    }
+
     fn tag(&self, state: &AppState) -> Option<Tag> {
         let attribution = self.attribution.as_ref()?;
         match attribution.lead(state.row) {

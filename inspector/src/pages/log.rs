@@ -5,11 +5,12 @@ pub mod view;
 use loop_probes::event::Event;
 use loop_probes::stamped::Stamped;
 
-use super::page::{LogOf, Page, Request};
+use super::page::{LogOf, Page, Request, row_step};
 use crate::app::attribution::Attribution;
 use crate::app::layout::moved;
 use crate::app::state::AppState;
 use crate::describe;
+use crate::units;
 
 /// The state of the page.
 #[derive(Clone, Copy, Debug, Default)]
@@ -40,6 +41,18 @@ impl Page for LogPage {
     /// The newest event is at the bottom, so up moves into the past.
     fn step(&mut self, state: &mut AppState, by: i64) {
         state.row = moved(state.row, by.saturating_neg(), self.rows(state).saturating_sub(1));
+    }
+
+    fn next_match(&mut self, _state: &mut AppState, forward: bool) -> Option<Request> {
+        Some(row_step(forward))
+    }
+
+    fn copied(&self, state: &AppState) -> Option<String> {
+        let stamped = self.from_newest(state).nth(state.row)?;
+        let at = units::position_us(state.since_start_ns(stamped.at));
+        let labels = &state.picture().timeline.labels;
+        let about = describe::event(stamped.at, &stamped.event, labels);
+        Some(format!("{at}  {}  {}  {about}\n", labels.source(stamped.source), stamped.event.name()))
     }
 
     /// Opens an event: its breakdown if it shows that something was late or slow, else its tick.

@@ -15,7 +15,7 @@ use ratatui::layout::{Position, Rect};
 use self::columns::{Columns, Window, busiest};
 use self::layout::{Extras, Pane, Panes};
 use self::zoom::{Zoom, column_ticks_for_all, column_time};
-use super::page::{LogOf, Page, PageName, Request};
+use super::page::{LogOf, Page, PageName, Request, row_step};
 use super::tag_table;
 use super::timers::{late_shown, open_late};
 use crate::app::attribution::LateRow;
@@ -241,6 +241,13 @@ impl Page for OverviewPage {
     fn next_pane(&mut self, state: &mut AppState, forward: bool) -> bool {
         self.focus = panes(state).step(self.focus, forward);
         true
+    }
+
+    fn next_match(&mut self, _state: &mut AppState, forward: bool) -> Option<Request> {
+        if self.focus != Pane::Late {
+            self.focus = Pane::Tasks;
+        }
+        Some(row_step(forward))
     }
 
     /// Zooms the strip.

@@ -88,6 +88,12 @@ pub enum Request {
 /// The request of a row without a breakdown.
 pub const NOTHING_DELAYED: Request = Request::Note("nothing was delayed");
 
+/// A step to the next or the previous row.
+#[must_use]
+pub const fn row_step(forward: bool) -> Request {
+    Request::StepRows(if forward { 1 } else { -1 })
+}
+
 /// Rows per notch of the wheel, in lists.
 pub const WHEEL_ROWS: i64 = 3;
 
@@ -161,9 +167,19 @@ pub trait Page {
         Err("nothing to zoom on this page")
     }
 
+    /// Goes to the next or previous of what the filter lets through; `None` if the page does not filter.
+    fn next_match(&mut self, _state: &mut AppState, _forward: bool) -> Option<Request> {
+        None
+    }
+
     /// What Enter opens.
     fn open(&self, _state: &AppState) -> Request {
         Request::Nothing
+    }
+
+    /// The selected row as text, if that is not what Enter opens.
+    fn copied(&self, _state: &AppState) -> Option<String> {
+        None
     }
 
     /// The tag of the selected row, on a page that lists something other than tags.

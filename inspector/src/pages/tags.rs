@@ -4,7 +4,7 @@ pub mod view;
 
 use ratatui::layout::{Position, Rect};
 
-use super::page::{Page, Request};
+use super::page::{Page, Request, row_step};
 use super::tag_table;
 use crate::app::layout::{NARROW, from_bottom, from_left, share};
 use crate::app::state::AppState;
@@ -28,6 +28,10 @@ fn panes(body: Rect) -> [Rect; 2] {
 impl Page for TagsPage {
     fn step(&mut self, state: &mut AppState, by: i64) {
         tag_table::step(state, by);
+    }
+
+    fn next_match(&mut self, _state: &mut AppState, forward: bool) -> Option<Request> {
+        Some(row_step(forward))
     }
 
     fn open(&self, _state: &AppState) -> Request {

@@ -17,6 +17,8 @@ use crate::app::delayed::{self, DelayedByTick};
 use crate::app::fold::Fold;
 use crate::app::layout::{from_bottom, inner, rows};
 use crate::app::state::{AppState, Part};
+use crate::describe;
+use crate::units;
 
 /// The state of the page. The tick shown is the marked one.
 #[derive(Clone, Copy, Debug, Default)]
@@ -98,6 +100,20 @@ impl Page for TickPage {
         Ok(())
     }
 
+    fn next_match(&mut self, state: &mut AppState, forward: bool) -> Option<Request> {
+        const NONE: Request = Request::Note("no further match in this tick");
+        let Some(opened) = opened(state).filter(|_| state.part == Part::First) else { return Some(NONE) };
+        let mut matches =
+            opened.spans.iter().enumerate().filter(|(_, run)| !is_filtered_out(state, run.span.what));
+        let next = match forward {
+            true => matches.find(|(place, _)| *place > state.row),
+            false => matches.take_while(|(place, _)| *place < state.row).last(),
+        };
+        let Some((row, _)) = next else { return Some(NONE) };
+        state.row = row;
+        Some(Request::Freeze)
+    }
+
     fn click(&mut self, state: &mut AppState, at: Position) -> Request {
         let [upper, _] = panes(state.body());
         if !upper.contains(at) {
@@ -162,6 +178,19 @@ impl Page for TickPage {
                     .map_or(NOTHING_DELAYED, |attribution| Request::Breakdown(Box::new(attribution)))
             }
         }
+    }
+
+    fn copied(&self, state: &AppState) -> Option<String> {
+        let opened = opened(state).filter(|_| state.part == Part::First)?;
+        let span = &opened.spans.get(state.row)?.span;
+        let (name, detail) = describe::span(&span.what, &state.picture().timeline.labels);
+        let at = units::position_us(state.since_start_ns(span.start));
+        let run = if span.what.is_point() {
+            String::new()
+        } else {
+            format!("  {}", units::duration(span.run_ns()))
+        };
+        Some(format!("{at}  {name}{run}  {detail}\n"))
     }
 
     fn tag(&self, state: &AppState) -> Option<Tag> {

@@ -5,7 +5,7 @@ pub mod view;
 use loop_traces::timeline::Impact;
 use ratatui::layout::Rect;
 
-use super::page::{NOTHING_DELAYED, Page, Request};
+use super::page::{NOTHING_DELAYED, Page, Request, row_step};
 use crate::app::attribution::{Attribution, LateRow};
 use crate::app::figures::cause_tag;
 use crate::app::layout::{from_bottom, from_left, from_top, rows, share};
@@ -89,6 +89,10 @@ impl Page for TimersPage {
 
     fn rows_move(&self, _state: &AppState) -> bool {
         true
+    }
+
+    fn next_match(&mut self, _state: &mut AppState, forward: bool) -> Option<Request> {
+        Some(row_step(forward))
     }
 
     fn open(&self, state: &AppState) -> Request {

@@ -2,23 +2,28 @@
 
 use ratatui::layout::Rect;
 
-use crate::app::layout::track;
+use crate::app::layout::{Target, track};
 use crate::app::state::AppState;
 use crate::keymap::{Action, BINDINGS, Key};
+use crate::pages::page::PageName;
 use crate::units;
 use crate::view::paint::Canvas;
+
+/// The keys while a filter is typed.
+const KEYS: &str = "regular expression; Enter applies, Esc cancels";
 
 /// Widths of the last two hints, with the blanks before them.
 const HELP: usize = "? help".len() + 2;
 const QUIT: usize = "q quit".len() + 2;
 
-pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, typing: bool, area: Rect) {
+pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: PageName, typing: bool, area: Rect) {
     let theme = canvas.theme;
     let mut pen = canvas.pen(area, 0);
     pen.gap(1);
     if typing {
-        pen.put("/", theme.key()).put(&state.filter, theme.strong()).put("▏", theme.key());
-        pen.gap(2).put("Enter applies, Esc cancels", theme.dim());
+        pen.put("/", theme.key()).put(state.filter.text(), theme.strong()).put("▏", theme.key());
+        let remark = if state.filter.is_plain() { "no regular expression: looked for as text" } else { KEYS };
+        pen.gap(2).put(remark, theme.dim());
         return;
     }
     if let Some(note) = &state.note {
@@ -28,23 +33,30 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, typing: bool, area
         return;
     }
     if !state.filter.is_empty() {
-        pen.put("/", theme.key()).put(&state.filter, theme.held()).gap(2);
+        pen.put("/", theme.key()).put(state.filter.text(), theme.held()).gap(2);
     }
-    for binding in BINDINGS.iter().filter(|binding| binding.holds(state.is_replay())) {
-        let Some(hint) = binding.hint else { continue };
+    let mut targets = Vec::new();
+    for (place, binding) in
+        BINDINGS.iter().enumerate().filter(|(_, binding)| binding.holds(state.is_replay()))
+    {
+        let Some(hint) = binding.hint.filter(|_| is_of_page(binding.action, page)) else { continue };
         let hint = match hint {
+            "stall" if !state.filter.is_empty() && is_of_page(Action::Filter, page) => "match",
             "freeze" if state.frozen.is_some() => "resume",
             "play" if state.playback.as_ref().is_some_and(|playback| playback.playing) => "pause",
             hint => hint,
         };
-        let keys = match binding.keys {
+        // Of two keys, the second is that of the next binding.
+        let (keys, is_pair) = match binding.keys {
             // In ASCII, the arrows `<>` would read as the seek keys.
-            [Key::Left, ..] if theme.ascii => "hl",
-            [Key::Left, ..] => "←→",
-            [Key::Char('['), ..] => "[]",
-            [Key::Char('+'), ..] => "+-",
-            [Key::Char('<'), ..] => "<>",
-            _ => binding.shown.split(' ').next().unwrap_or(""),
+            [Key::Left, ..] if theme.ascii => ("hl", true),
+            [Key::Left, ..] => ("←→", true),
+            [Key::Char('['), ..] => ("[]", true),
+            [Key::Char('z'), ..] => ("zZ", true),
+            [Key::Char('n'), ..] => ("nN", true),
+            [Key::Char('+'), ..] => ("+-", true),
+            [Key::Char('<'), ..] => ("<>", true),
+            _ => (binding.shown.split(' ').next().unwrap_or(""), false),
         };
         // The keys for help and to quit are always shown.
         let last = match binding.action {
@@ -53,8 +65,31 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, typing: bool, area
             _ => HELP + QUIT,
         };
         if usize::from(pen.room()) >= keys.chars().count() + 1 + hint.len() + last {
-            pen.put(keys, theme.key()).gap(1).put(hint, theme.dim()).gap(2);
+            let x = pen.at();
+            pen.put(keys, theme.key()).gap(1).put(hint, theme.dim());
+            targets.push(Target { area: pen.since(x), action: binding.action });
+            let second = BINDINGS.get(place + 1).filter(|_| is_pair);
+            let cell = Rect { x: x + 1, width: 1, ..pen.since(x) };
+            targets.extend(second.map(|second| Target { area: cell, action: second.action }));
+            pen.gap(2);
         }
+    }
+    canvas.targets.extend(targets);
+}
+
+/// Whether a key does something on a page.
+const fn is_of_page(action: Action, page: PageName) -> bool {
+    match action {
+        Action::ZoomOut => matches!(page, PageName::Overview | PageName::Tick),
+        Action::Sort => matches!(page, PageName::Overview | PageName::Tags),
+        Action::Open => !matches!(page, PageName::Handles | PageName::Agenda),
+        Action::Filter => {
+            !matches!(page, PageName::Tag | PageName::Breakdown | PageName::Handles | PageName::Agenda)
+        }
+        Action::LongerWindow | Action::ShorterWindow => {
+            !matches!(page, PageName::Tick | PageName::Breakdown | PageName::Log)
+        }
+        _ => true,
     }
 }
 

@@ -1,11 +1,12 @@
 //! The three rows at the top: what is watched, what is wrong with it, its key figures.
 
 use crate::app::hang::{busy_now_ns, hang, loop_running};
-use crate::app::layout::NARROW;
+use crate::app::layout::{NARROW, Target};
 use crate::app::message::Process;
 use crate::app::state::AppState;
 use crate::app::window::Window;
 use crate::describe;
+use crate::keymap::{self, Key};
 use crate::pages::page::PageName;
 use crate::text::cut;
 use crate::units;
@@ -62,6 +63,10 @@ fn diagnosis_line(canvas: &mut Canvas<'_>, state: &AppState, area: Rect) {
     let room = usize::from(area.width).saturating_sub(next.width() + 1);
     canvas.pen(area, DIAGNOSIS).gap(1).put(&cut(&text, room), style);
     canvas.pen(area, DIAGNOSIS).right(&next, theme.dim());
+    let key = diagnosis.look_at.and_then(page_of).and_then(tabs::key_of);
+    if let Some(action) = key.and_then(|key| keymap::action(Key::Char(key), state.is_replay())) {
+        canvas.target(Rect { y: area.y + DIAGNOSIS, height: 1, ..area }, action);
+    }
 }
 
 /// Where to look next, beside a sentence of `used` cells: ` 4 ▸ delay caused `, or only the key if that is all that fits.
@@ -153,9 +158,15 @@ fn source_line(canvas: &mut Canvas<'_>, state: &AppState, page: PageName, area: 
     }
     let middle = Rect { x: area.x + left_width + 2, width: middle as u16, ..area };
     let mut pen = canvas.pen(middle, 0);
+    let mut targets = Vec::new();
     for tab in &tabs {
-        pen.put(&tab.text, if tab.is_shown { theme.strong() } else { theme.dim() }).gap(1);
+        let x = pen.at();
+        pen.put(&tab.text, if tab.is_shown { theme.strong() } else { theme.dim() });
+        let action = keymap::action(Key::Char(tab.key), state.is_replay());
+        targets.extend(action.map(|action| Target { area: pen.since(x), action }));
+        pen.gap(1);
     }
+    canvas.targets.extend(targets);
     let start = Rect { x: area.x + area.width.saturating_sub(right_width as u16), ..area };
     let mut pen = canvas.pen(Rect { width: right_width.min(usize::from(area.width)) as u16, ..start }, 0);
     pen.put(&status, status_style).gap(2).put(&clock, theme.text()).gap(2);

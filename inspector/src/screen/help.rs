@@ -1,6 +1,8 @@
-//! The help: the key bindings, drawn over the page.
+//! The key bindings, drawn over the page: all of them as help, or as a list of commands found by words.
 
-use crate::keymap::{BINDINGS, Binding, Group};
+use crate::app::layout::{below, first_row};
+use crate::keymap::{self, BINDINGS, Binding, Group};
+use crate::shell::app::Palette;
 use crate::view::paint::Canvas;
 use loop_traces::histogram::FEW_MARK;
 use ratatui::layout::{Constraint, Rect};
@@ -10,6 +12,11 @@ use ratatui::widgets::{Clear, Widget as _};
 const KEYS_WIDTH: u16 = 8;
 /// Width of one of the two columns.
 const COLUMN_WIDTH: u16 = 37;
+
+/// Width of the list of commands, with its frame.
+const COMMANDS_WIDTH: u16 = 56;
+/// Maximum number of commands on the screen.
+const COMMANDS_MAX: u16 = 14;
 
 /// Draws the help in the middle of `body`, which is the whole screen except for the bottom row.
 pub(crate) fn draw(canvas: &mut Canvas<'_>, replay: bool, body: Rect) {
@@ -67,5 +74,33 @@ fn draw_column(canvas: &mut Canvas<'_>, area: Rect, lines: &[Line]) {
                 pen.put(binding.help, theme.dim())
             }
         };
+    }
+}
+
+/// Draws the commands in the upper part of `body`.
+pub(crate) fn commands(canvas: &mut Canvas<'_>, palette: &Palette, replay: bool, body: Rect) {
+    let theme = canvas.theme;
+    let upper = Rect { height: (COMMANDS_MAX + 3).min(body.height), ..body };
+    let area = upper.centered_horizontally(Constraint::Length(COMMANDS_WIDTH.min(body.width)));
+    Clear.render(area, canvas.buffer);
+    // What is below cannot be clicked.
+    canvas.targets.clear();
+    let inner = canvas.pane(area, "commands", "Enter performs, Esc closes", true);
+    let mut pen = canvas.pen(inner, 0);
+    pen.gap(1).put(":", theme.key()).put(&palette.text, theme.strong()).put("▏", theme.key());
+    let rows = below(inner, 1);
+    let found: Vec<&Binding> = keymap::commands(&palette.text, replay).collect();
+    if found.is_empty() {
+        canvas.pen(rows, 0).gap(1).put("no command has these words", theme.dim());
+    }
+    let first = first_row(palette.row, rows.height);
+    for (row, (place, binding)) in rows.rows().zip(found.iter().enumerate().skip(first)) {
+        let mut pen = canvas.pen(row, 0);
+        pen.gap(1).left(&theme.arrow_keys(binding.shown), KEYS_WIDTH, theme.key());
+        pen.put(binding.help, theme.text()).right(&format!("{} ", binding.group.title()), theme.dim());
+        if place == palette.row {
+            canvas.buffer.set_style(row, theme.selected());
+        }
+        canvas.target(row, binding.action);
     }
 }

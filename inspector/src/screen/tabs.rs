@@ -34,6 +34,7 @@ pub(super) enum Detail {
 /// One tab, and whether its page is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Tab {
+    pub(super) key: char,
     pub(super) text: String,
     pub(super) is_shown: bool,
 }
@@ -55,7 +56,7 @@ pub(super) fn tabs(page: PageName, has_agenda: bool, detail: Detail) -> Vec<Tab>
                 Detail::Name if !is_shown => key.to_string(),
                 _ => format!("{key} {name}"),
             };
-            Tab { text: if is_shown { format!("[{text}]") } else { text }, is_shown }
+            Tab { key: *key, text: if is_shown { format!("[{text}]") } else { text }, is_shown }
         })
         .collect()
 }

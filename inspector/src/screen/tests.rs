@@ -115,7 +115,9 @@ impl<T, I: Iterator<Item = T>> RevAll<T> for I {
 fn drawn(app: &mut App, width: u16, height: u16, theme: Theme) -> Terminal<TestBackend> {
     update(app, Message::Resize { width, height });
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-    terminal.draw(|frame| draw(frame.buffer_mut(), app, theme)).unwrap();
+    let mut targets = Vec::new();
+    terminal.draw(|frame| targets = draw(frame.buffer_mut(), app, theme)).unwrap();
+    app.targets = targets;
     terminal
 }
 

@@ -4,8 +4,10 @@ use loop_probes::ids::{Tag, Timestamp};
 
 use crate::app::attribution::Attribution;
 use crate::app::figures::Figures;
+use crate::app::filter::Filter;
 use crate::app::fold::TickKey;
 use crate::app::hang::hang;
+use crate::app::layout::Target;
 use crate::app::message::Effect;
 use crate::app::state::{AppState, Part};
 use crate::pages::Pages;
@@ -27,6 +29,15 @@ struct Visited {
     at: Timestamp,
 }
 
+/// The open list of commands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Palette {
+    /// The words typed so far.
+    pub text: String,
+    /// The selected row.
+    pub row: usize,
+}
+
 /// State of the dashboard: shared figures, pages, and which page is shown.
 #[derive(Clone, Debug)]
 pub struct App {
@@ -39,7 +50,11 @@ pub struct App {
     /// Whether the key bindings are shown.
     pub help: bool,
     /// The previous filter, while a new one is being typed.
-    pub typing: Option<String>,
+    pub typing: Option<Filter>,
+    /// The commands, if they are shown.
+    pub palette: Option<Palette>,
+    /// What the mouse finds on the screen, as drawn last, the uppermost last.
+    pub targets: Vec<Target>,
     /// The frame time at which the figures expire, in nanoseconds; 0 to refresh them at once.
     pub figures_until_ns: u64,
     /// The pages that Esc goes back through, one by one.
@@ -56,6 +71,8 @@ impl App {
             page: PageName::default(),
             help: false,
             typing: None,
+            palette: None,
+            targets: Vec::new(),
             figures_until_ns: 0,
             visited: Vec::new(),
         }

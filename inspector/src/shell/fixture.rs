@@ -19,6 +19,7 @@ pub(crate) fn app(script: &Script) -> App {
         policy: script.metadata().policy,
         kind: SourceKind::Ring,
         made: None,
+        command: Some("loopscope attach 4121".to_owned()),
         since_attach: false,
         stall_limit_ns: config.stall_limit_ns,
     };

@@ -1,21 +1,21 @@
 //! Performs the action of each key, and of the mouse.
 
 use loop_probes::ids::Timestamp;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 
-use super::app::App;
-use crate::app::layout::{fits, screen, track};
+use super::app::{App, Palette};
+use crate::app::layout::{fits, moved, screen, track};
 use crate::app::message::{Effect, Mouse, MouseKind};
 use crate::app::playback_info::{PlaybackInfo, next_speed};
 use crate::app::window::Window;
-use crate::keymap::{self, Action, Key};
+use crate::keymap::{self, Action, Key, commands};
 use crate::pages::page::{PageName, Request};
 use crate::pages::{overview, tag_table};
 
 /// The step of `<` and `>` in a replay, in nanoseconds.
 const SEEK_NS: u64 = 1_000_000_000;
-/// Maximum length of a filter, in characters.
-const FILTER_MAX: usize = 40;
+/// Maximum length of the words that look for a command, in characters.
+const WORDS_MAX: usize = 40;
 /// The step of page up and page down, in columns of the strip.
 const PAGE_COLUMNS: i64 = 10;
 
@@ -25,6 +25,9 @@ impl App {
         if self.typing.is_some() && key != Key::Ctrl('c') {
             self.typed(key);
             return Vec::new();
+        }
+        if let Some(palette) = self.palette.take() {
+            return self.in_palette(palette, key);
         }
         match keymap::action(key, self.state.is_replay()) {
             None => Vec::new(),
@@ -39,13 +42,55 @@ impl App {
             Key::Enter => self.typing = None,
             Key::Esc => *filter = self.typing.take().unwrap_or_default(),
             Key::Backspace if filter.is_empty() => self.typing = None,
-            Key::Backspace => drop(filter.pop()),
+            Key::Backspace => filter.pop(),
             Key::Ctrl('u') => filter.clear(),
-            Key::Char(character) if filter.chars().count() < FILTER_MAX => filter.push(character),
+            Key::Char(character) => filter.push(character),
             _ => return,
         }
         self.state.row = 0;
         self.refresh();
+    }
+
+    /// Reacts to a key while the commands are shown.
+    fn in_palette(&mut self, mut palette: Palette, key: Key) -> Vec<Effect> {
+        let replay = self.state.is_replay();
+        match key {
+            Key::Esc | Key::Ctrl('c') => return Vec::new(),
+            Key::Backspace if palette.text.is_empty() => return Vec::new(),
+            Key::Enter => {
+                let chosen = commands(&palette.text, replay).nth(palette.row);
+                return chosen.map(|binding| self.act(binding.action)).unwrap_or_default();
+            }
+            Key::Up | Key::BackTab | Key::Ctrl('p') => step(&mut palette, -1, replay),
+            Key::Down | Key::Tab | Key::Ctrl('n') => step(&mut palette, 1, replay),
+            Key::PageUp | Key::Home => step(&mut palette, i64::MIN, replay),
+            Key::PageDown | Key::End => step(&mut palette, i64::MAX, replay),
+            Key::Ctrl('u') => palette = Palette::default(),
+            Key::Backspace => {
+                palette.text.pop();
+                palette.row = 0;
+            }
+            Key::Char(character) if palette.text.chars().count() < WORDS_MAX => {
+                palette.text.push(character);
+                palette.row = 0;
+            }
+            _ => {}
+        }
+        self.palette = Some(palette);
+        Vec::new()
+    }
+
+    /// Reacts to the mouse while the commands are shown: a click performs the one under the pointer, or closes them.
+    fn on_palette(&mut self, mut palette: Palette, mouse: Mouse) -> Vec<Effect> {
+        let replay = self.state.is_replay();
+        match mouse.kind {
+            MouseKind::Click => return self.click_target(mouse.at).unwrap_or_default(),
+            MouseKind::WheelUp => step(&mut palette, -1, replay),
+            MouseKind::WheelDown => step(&mut palette, 1, replay),
+            MouseKind::Drag => {}
+        }
+        self.palette = Some(palette);
+        Vec::new()
     }
 
     fn act_in_help(&mut self, action: Action) -> Vec<Effect> {
@@ -62,7 +107,10 @@ impl App {
             Action::Quit => return vec![Effect::Quit],
             Action::Suspend => return vec![Effect::Suspend],
             Action::Redraw => return vec![Effect::Redraw],
+            Action::Copy => return self.copy(),
+            Action::CopyCommand => return self.copy_command(),
             Action::Help => self.help = true,
+            Action::Commands => self.palette = Some(Palette::default()),
             Action::Hold => return self.hold(),
             Action::TickBack => return self.step_ticks(-1),
             Action::TickForward => return self.step_ticks(1),
@@ -72,8 +120,10 @@ impl App {
             Action::PageDown => return self.step_page(1),
             Action::First => return self.go_to_end(false),
             Action::Last => return self.go_to_end(true),
-            Action::NextStall => return self.step_stall(true),
-            Action::PreviousStall => return self.step_stall(false),
+            Action::NextStall => return self.step_match(true).unwrap_or_else(|| self.step_stall(true)),
+            Action::PreviousStall => {
+                return self.step_match(false).unwrap_or_else(|| self.step_stall(false));
+            }
             Action::Open => return self.open(),
             Action::Back => self.back(),
             Action::NextPane => self.next_pane(true),
@@ -140,6 +190,16 @@ impl App {
         self.freeze()
     }
 
+    /// While a filter is set, goes to the next or previous of what it lets through; `None` on a page without a filter.
+    fn step_match(&mut self, forward: bool) -> Option<Vec<Effect>> {
+        if self.state.filter.is_empty() {
+            return None;
+        }
+        let (page, state) = self.parts();
+        let request = page.next_match(state, forward)?;
+        Some(self.perform(request))
+    }
+
     fn step_page(&mut self, direction: i64) -> Vec<Effect> {
         let (page, state) = self.parts();
         if page.pages_ticks() {
@@ -171,11 +231,11 @@ impl App {
     }
 
     fn back(&mut self) {
-        if self.page != PageName::Overview {
-            self.go_back();
-        } else if !self.state.filter.is_empty() {
+        if !self.state.filter.is_empty() {
             self.state.filter.clear();
             self.refresh();
+        } else if self.page != PageName::Overview {
+            self.go_back();
         } else {
             self.state.note = None;
         }
@@ -222,6 +282,14 @@ impl App {
             self.help = mouse.kind != MouseKind::Click;
             return Vec::new();
         }
+        if let Some(palette) = self.palette.take() {
+            return self.on_palette(palette, mouse);
+        }
+        if mouse.kind == MouseKind::Click
+            && let Some(effects) = self.click_target(mouse.at)
+        {
+            return effects;
+        }
         let scrubber = screen(width, height, self.state.is_replay()).scrubber;
         if scrubber.contains(mouse.at) {
             return self.on_scrubber(mouse, track(scrubber));
@@ -236,6 +304,12 @@ impl App {
         self.perform(request)
     }
 
+    /// Performs what was drawn at `at` to be clicked, if anything was.
+    fn click_target(&mut self, at: Position) -> Option<Vec<Effect>> {
+        let target = self.targets.iter().rev().find(|target| target.area.contains(at))?;
+        Some(self.act(target.action))
+    }
+
     fn on_scrubber(&self, mouse: Mouse, track: Rect) -> Vec<Effect> {
         if !matches!(mouse.kind, MouseKind::Click | MouseKind::Drag) {
             return Vec::new();
@@ -244,4 +318,10 @@ impl App {
         let share = cell / f64::from(track.width.saturating_sub(1).max(1));
         self.state.playback.iter().map(|playback| Effect::Seek(playback.at_share(share))).collect()
     }
+}
+
+/// Moves the selection in the list of commands.
+fn step(palette: &mut Palette, by: i64, replay: bool) {
+    let last = commands(&palette.text, replay).count().saturating_sub(1);
+    palette.row = moved(palette.row, by, last);
 }

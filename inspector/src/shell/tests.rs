@@ -22,6 +22,8 @@ use crate::pages::overview::tick_cells;
 use crate::pages::overview::zoom::Zoom;
 use crate::pages::page::PageName;
 
+mod commands;
+mod copy;
 mod losses;
 mod opening;
 mod tick;
@@ -328,7 +330,7 @@ fn the_filter_applies_while_typed_and_can_be_undone() {
     let (mut app, _) = live();
     let all = app.state.figures.tags.len();
     press_all(&mut app, "/ECHo");
-    assert_eq!((app.state.figures.tags.len(), app.state.filter.as_str()), (1, "ECHo"));
+    assert_eq!((app.state.figures.tags.len(), app.state.filter.text()), (1, "ECHo"));
     assert_eq!(app.state.figures.tags[0].name, "Echo");
     press_all(&mut app, "q");
     assert_eq!(app.state.figures.tags.len(), 0, "q is text here");
@@ -337,9 +339,9 @@ fn the_filter_applies_while_typed_and_can_be_undone() {
     assert_eq!((app.typing.is_none(), app.state.figures.tags.len()), (true, 1));
     press_all(&mut app, "/x");
     press(&mut app, Key::Esc);
-    assert_eq!(app.state.filter, "ECHo");
+    assert_eq!(app.state.filter.text(), "ECHo");
     press(&mut app, Key::Esc);
-    assert_eq!((app.state.filter.as_str(), app.state.figures.tags.len()), ("", all));
+    assert_eq!((app.state.filter.text(), app.state.figures.tags.len()), ("", all));
     press_all(&mut app, "/");
     assert_eq!(press(&mut app, Key::Ctrl('c')), [Effect::Quit]);
 }

@@ -7,6 +7,8 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, BorderType, RenderDirection, Sparkline, Widget as _};
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::app::layout::Target;
+use crate::keymap::Action;
 use crate::text::cut;
 use crate::theme::Theme;
 
@@ -19,10 +21,11 @@ const SIDE: &str = "│";
 /// Marks time with lost records.
 pub(crate) const HATCH: &str = "░";
 
-/// The buffer to draw on, and its theme.
+/// The buffer to draw on, its theme, and what the mouse finds there.
 pub(crate) struct Canvas<'a> {
     pub(crate) buffer: &'a mut Buffer,
     pub(crate) theme: Theme,
+    pub(crate) targets: Vec<Target>,
 }
 
 /// Writes along one row, up to the row's end; text that does not fit is cut with `…`.
@@ -34,6 +37,15 @@ pub(crate) struct Pen<'c, 'a> {
 }
 
 impl<'a> Canvas<'a> {
+    pub(crate) const fn new(buffer: &'a mut Buffer, theme: Theme) -> Self {
+        Self { buffer, theme, targets: Vec::new() }
+    }
+
+    /// Makes a click into `area` act like the key of `action`.
+    pub(crate) fn target(&mut self, area: Rect, action: Action) {
+        self.targets.push(Target { area, action });
+    }
+
     /// A pen at the start of a row of `area`, which stops one cell before a frame. Outside of `area`, it writes nothing.
     pub(crate) fn pen(&mut self, area: Rect, row: u16) -> Pen<'_, 'a> {
         let y = area.y.saturating_add(row);
@@ -169,6 +181,16 @@ impl Pen<'_, '_> {
         self
     }
 
+    /// The cells from column `x` to the pen.
+    pub(crate) fn since(&self, x: u16) -> Rect {
+        Rect { x, y: self.y, width: self.x.saturating_sub(x), height: 1 }
+    }
+
+    /// The current column.
+    pub(crate) fn at(&self) -> u16 {
+        self.x
+    }
+
     /// The number of cells left.
     pub(crate) fn room(&self) -> u16 {
         self.end.saturating_sub(self.x)
@@ -234,7 +256,7 @@ mod tests {
 
     fn drawn(width: u16, draw: impl FnOnce(&mut Canvas<'_>, Rect)) -> String {
         let mut buffer = Buffer::empty(Rect::new(0, 0, width, 1));
-        let mut canvas = Canvas { buffer: &mut buffer, theme: Theme::new(true, false) };
+        let mut canvas = Canvas::new(&mut buffer, Theme::new(true, false));
         draw(&mut canvas, Rect::new(0, 0, width, 1));
         buffer.content().iter().map(|cell| cell.symbol()).collect()
     }
@@ -271,7 +293,7 @@ mod tests {
     fn a_remark_loses_its_last_parts_first() {
         let top = |width| {
             let mut buffer = Buffer::empty(Rect::new(0, 0, width, 2));
-            let mut canvas = Canvas { buffer: &mut buffer, theme: Theme::new(true, false) };
+            let mut canvas = Canvas::new(&mut buffer, Theme::new(true, false));
             canvas.pane(Rect::new(0, 0, width, 2), "late", "3 of 9 shown, worst first, Enter opens", false);
             buffer.content()[..usize::from(width)].iter().map(|cell| cell.symbol()).collect::<String>()
         };

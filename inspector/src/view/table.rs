@@ -178,7 +178,7 @@ mod tests {
     fn drawn(width: u16, rows: &[[&str; 2]], selected: usize) -> (Vec<String>, Range<usize>) {
         let pane = Rect::new(0, 0, width, 5);
         let mut buffer = Buffer::empty(pane);
-        let mut canvas = Canvas { buffer: &mut buffer, theme: Theme::new(true, false) };
+        let mut canvas = Canvas::new(&mut buffer, Theme::new(true, false));
         let inner = canvas.pane(pane, "t", "", false);
         let columns = [Column::rest("NAME"), Column::figure("RUN", 5)];
         let shown = canvas.table(inner, &columns, rows.len(), (selected, true), |place, _| {

@@ -30,7 +30,7 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, page: &LogPage, bo
     let theme = canvas.theme;
     let timeline = &state.picture().timeline;
     let of = page.of.map_or_else(String::new, |of| format!(" of {}", name(of)));
-    let filter = if state.filter.is_empty() { String::new() } else { format!(" /{}", state.filter) };
+    let filter = if state.filter.is_empty() { String::new() } else { format!(" /{}", state.filter.text()) };
     let title = format!("log{of}{filter}");
     let remark =
         format!("{} so far ── Enter opens the tick", units::counted(timeline.events, "event", "events"));

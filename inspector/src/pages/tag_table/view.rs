@@ -22,7 +22,8 @@ pub(crate) fn draw(canvas: &mut Canvas<'_>, state: &AppState, area: Rect, focuse
     let arrow = if inverted { "▲" } else { "▼" };
     // Sorted by the delay caused, the table says who is to blame.
     let (title, of) = if column == Column::Caused { ("blame", "tasks ") } else { ("tasks", "") };
-    let title = if state.filter.is_empty() { title.to_owned() } else { format!("{title} /{}", state.filter) };
+    let title =
+        if state.filter.is_empty() { title.to_owned() } else { format!("{title} /{}", state.filter.text()) };
     let tags = &state.figures.tags;
     let theme = canvas.theme;
     let selected = selected(state);
