@@ -8,3 +8,4 @@ pub mod recording;
 pub mod sink;
 pub mod stdout;
 pub mod temp_file;
+pub mod toml_text;

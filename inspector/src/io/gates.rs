@@ -7,8 +7,6 @@
 //! max = "2ms"
 //! ```
 
-use std::io::{self, Read as _};
-use std::ops::Range;
 use std::path::Path;
 
 use loop_probes::text::{printable, printable_path};
@@ -20,6 +18,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::exit::CommandError;
 use super::input::open_file;
+use super::toml_text::{self, Wrong, document};
 
 /// Size limit of a gate file, far above realistic sizes.
 const BYTES_MAX: u64 = 1 << 20;
@@ -42,45 +41,10 @@ pub enum Bounds {
 ///
 /// [`CommandError::Input`] if the file cannot be read, [`CommandError::Usage`] with the line of an invalid gate.
 pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<Gate>, CommandError> {
-    let mut text = String::new();
-    open_file(path)
-        .and_then(|file| file.take(BYTES_MAX + 1).read_to_string(&mut text))
-        .and_then(|_| {
-            // A gate beyond the limit would not be read, and so would never fail.
-            let is_whole = text.len() as u64 <= BYTES_MAX;
-            is_whole
-                .then_some(())
-                .ok_or_else(|| io::Error::other(format!("it is longer than {BYTES_MAX} bytes")))
-        })
+    let text = open_file(path)
+        .and_then(|file| toml_text::read(file, BYTES_MAX))
         .map_err(|error| CommandError::Input(format!("cannot read {}: {error}", printable_path(path))))?;
     parse(&text, bounds).map_err(|wrong| CommandError::Usage(wrong.describe(path, &text)))
-}
-
-/// An error in a TOML document, with its byte offset.
-#[derive(Debug)]
-pub struct Wrong {
-    at: usize,
-    what: String,
-}
-
-impl Wrong {
-    /// Formats the error with its file and line.
-    #[must_use]
-    pub fn describe(&self, path: &Path, text: &str) -> String {
-        let before = &text.as_bytes()[..self.at.min(text.len())];
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-        format!("{}:{line}: {}", printable_path(path), self.what)
-    }
-}
-
-impl From<toml::de::Error> for Wrong {
-    fn from(error: toml::de::Error) -> Self {
-        Self { at: error.span().map_or(0, |span| span.start), what: error.message().to_owned() }
-    }
-}
-
-fn wrong(at: &Range<usize>, what: impl Into<String>) -> Wrong {
-    Wrong { at: at.start, what: what.into() }
 }
 
 fn parse(text: &str, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
@@ -88,21 +52,9 @@ fn parse(text: &str, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
     let gates = take(document.get_mut(), bounds)?;
     if let Some((key, _)) = document.get_ref().iter().min_by_key(|(key, _)| key.span().start) {
         let other = printable(key.get_ref());
-        return Err(wrong(&key.span(), format!("unknown key \"{other}\"; write gates as [[gate]]")));
+        return Err(Wrong::new(&key.span(), format!("unknown key \"{other}\"; write gates as [[gate]]")));
     }
-    if gates.is_empty() { Err(wrong(&(0..0), "the file has no [[gate]]")) } else { Ok(gates) }
-}
-
-/// Parses `text` as TOML, keeping the position of every value.
-///
-/// # Errors
-///
-/// [`Wrong`] if it is not TOML.
-pub fn document(text: &str) -> Result<Spanned<DeTable<'_>>, Wrong> {
-    DeTable::parse(text).map_err(|error| {
-        let error = Wrong::from(error);
-        Wrong { what: format!("invalid TOML: {}", error.what), ..error }
-    })
+    if gates.is_empty() { Err(Wrong::new(&(0..0), "the file has no [[gate]]")) } else { Ok(gates) }
 }
 
 /// Removes the gates from a table and returns them. Other keys stay.
@@ -113,7 +65,7 @@ pub fn document(text: &str) -> Result<Spanned<DeTable<'_>>, Wrong> {
 pub fn take(table: &mut DeTable<'_>, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
     let Some((key, value)) = table.remove_entry("gate") else { return Ok(Vec::new()) };
     let DeValue::Array(tables) = value.get_ref() else {
-        return Err(wrong(&key.span(), "write gates as [[gate]]"));
+        return Err(Wrong::new(&key.span(), "write gates as [[gate]]"));
     };
     let gates: Result<Vec<Vec<Gate>>, Wrong> = tables.iter().map(|table| gate(table, bounds)).collect();
     gates.map(|gates| gates.concat())
@@ -122,14 +74,14 @@ pub fn take(table: &mut DeTable<'_>, bounds: Bounds) -> Result<Vec<Gate>, Wrong>
 /// Parses one `[[gate]]` into one gate per bound.
 fn gate(table: &Spanned<DeValue<'_>>, bounds: Bounds) -> Result<Vec<Gate>, Wrong> {
     let DeValue::Table(keys) = table.get_ref() else {
-        return Err(wrong(&table.span(), "write a gate as [[gate]], with its metric and bound below"));
+        return Err(Wrong::new(&table.span(), "write a gate as [[gate]], with its metric and bound below"));
     };
     let metric = keys.iter().find(|(key, _)| key.get_ref() == "metric").map(|(_, value)| value);
-    let metric = metric.ok_or_else(|| wrong(&table.span(), "this gate has no metric"))?;
+    let metric = metric.ok_or_else(|| Wrong::new(&table.span(), "this gate has no metric"))?;
     let DeValue::String(name) = metric.get_ref() else {
-        return Err(wrong(&metric.span(), "write the metric as text: metric = \"timer_lag.p99\""));
+        return Err(Wrong::new(&metric.span(), "write the metric as text: metric = \"timer_lag.p99\""));
     };
-    let metric: Metric = name.parse().map_err(|error| wrong(&metric.span(), format!("{error}")))?;
+    let metric: Metric = name.parse().map_err(|error| Wrong::new(&metric.span(), format!("{error}")))?;
     let mut gates = Vec::new();
     for (key, value) in keys {
         let limit = match key.get_ref().as_ref() {
@@ -140,17 +92,18 @@ fn gate(table: &Spanned<DeValue<'_>>, bounds: Bounds) -> Result<Vec<Gate>, Wrong
             "same_within" => Limit::SameWithin(share("same_within", value)?),
             other => {
                 let other = printable(other);
-                return Err(wrong(&key.span(), format!("unknown key \"{other}\"; a gate has {KEYS}")));
+                return Err(Wrong::new(&key.span(), format!("unknown key \"{other}\"; a gate has {KEYS}")));
             }
         };
-        let gate = Gate::new(metric.clone(), limit).map_err(|error| wrong(&key.span(), error.to_string()))?;
+        let gate =
+            Gate::new(metric.clone(), limit).map_err(|error| Wrong::new(&key.span(), error.to_string()))?;
         if bounds == Bounds::OfOneRun {
-            gate.needs_no_base().map_err(|error| wrong(&key.span(), error.to_string()))?;
+            gate.needs_no_base().map_err(|error| Wrong::new(&key.span(), error.to_string()))?;
         }
         gates.push(gate);
     }
     if gates.is_empty() {
-        return Err(wrong(
+        return Err(Wrong::new(
             &table.span(),
             format!("the gate on {metric} has no bound; give it max, min, worse_by or same_within"),
         ));
@@ -164,9 +117,14 @@ fn number(metric: &Metric, value: &Spanned<DeValue<'_>>) -> Result<f64, Wrong> {
         DeValue::String(text) => text.to_string(),
         DeValue::Integer(number) if number.radix() == 10 => number.as_str().replace('_', ""),
         DeValue::Float(number) => number.as_str().to_owned(),
-        _ => return Err(wrong(&value.span(), format!("write the bound of {metric} as a number or as text"))),
+        _ => {
+            return Err(Wrong::new(
+                &value.span(),
+                format!("write the bound of {metric} as a number or as text"),
+            ));
+        }
     };
-    bound(metric, &text).map_err(|error| wrong(&value.span(), error.to_string()))
+    bound(metric, &text).map_err(|error| Wrong::new(&value.span(), error.to_string()))
 }
 
 fn share(key: &str, value: &Spanned<DeValue<'_>>) -> Result<f64, Wrong> {
@@ -177,7 +135,7 @@ fn share(key: &str, value: &Spanned<DeValue<'_>>) -> Result<f64, Wrong> {
         _ => String::new(),
     };
     let share = condition::share(&text).filter(|share| *share <= 1000.0);
-    share.ok_or_else(|| wrong(&value.span(), format!("write {key} as a share: \"10%\" or 0.1")))
+    share.ok_or_else(|| Wrong::new(&value.span(), format!("write {key} as a share: \"10%\" or 0.1")))
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ use loop_traces::reader::TraceReader;
 use loop_traces::source::{EventSource as _, MemorySource};
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
-use loopscope::io::gates::{self, Bounds, Wrong};
+use loopscope::io::gates::{self, Bounds};
+use loopscope::io::toml_text::{self, Wrong};
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -99,7 +100,7 @@ const fn yes() -> bool {
 impl CaseFile {
     /// Gates are parsed as in every other file, the rest by type.
     fn read(text: &str) -> Result<Self, Wrong> {
-        let mut document = gates::document(text)?;
+        let mut document = toml_text::document(text)?;
         let table = document.get_mut();
         let gate = gates::take(table, Bounds::OfOneRun)?;
         let mut of_what_ifs = Vec::new();
