@@ -93,7 +93,7 @@ fn a_loop_that_died_between_two_tasks_was_last_seen_in_its_tick() {
     let place = Place::new();
     let mut dying = Command::new(std::env::current_exe().unwrap());
     dying.args(["--exact", "attach::dies_after_the_first_task_of_a_tick", "--ignored"]);
-    dying.env("LOOPSCOPE_DIR", place.rings()).stdout(Stdio::null()).stderr(Stdio::null());
+    dying.envs(place.environment()).stdout(Stdio::null()).stderr(Stdio::null());
     assert!(!dying.status().unwrap().success());
     let ring = place.loops()[0]["ring"].as_str().unwrap().to_owned();
     let stderr = String::from_utf8(place.run(&["report", &ring]).stderr).unwrap();
@@ -142,7 +142,7 @@ fn a_loop_in_another_time_namespace_is_read_by_its_own_clock() {
         let command = place.command(arguments);
         let mut unshared = Command::new("unshare");
         unshared.args(["-Ur", "-T", "--monotonic", "100000", "--boottime", "100000"]);
-        unshared.arg(command.get_program()).args(command.get_args()).env("LOOPSCOPE_DIR", place.rings());
+        unshared.arg(command.get_program()).args(command.get_args()).envs(place.environment());
         unshared.output().expect("unshare runs")
     };
     let listed = apart(&["ps", "--json"]);

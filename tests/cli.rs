@@ -148,7 +148,7 @@ fn a_closed_standard_output_is_an_error() {
     {
         let mut command = Command::new("bash");
         command.args(["-c", "exec \"$0\" \"$@\" >&-", env!("CARGO_BIN_EXE_loopscope")]).args(arguments);
-        let output = command.env("LOOPSCOPE_DIR", place.rings()).output().expect("a shell runs");
+        let output = command.envs(place.environment()).output().expect("a shell runs");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(3), "{arguments:?}: {stderr}");
         assert_eq!(stderr, "loopscope: cannot write standard output: it is closed\n", "{arguments:?}");

@@ -272,7 +272,7 @@ fn a_limit_on_file_sizes_costs_the_ring_and_not_the_demo() {
         let mut limited = Command::new("bash");
         let script = "ulimit -f \"$1\"; shift; exec \"$@\"";
         limited.args(["-c", script, "limited", kilobytes]).arg(demo.get_program()).args(demo.get_args());
-        let output = limited.env("LOOPSCOPE_DIR", place.rings()).output().unwrap();
+        let output = limited.envs(place.environment()).output().unwrap();
         let stderr = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{}: {stderr}", output.status);
         assert!(

@@ -282,7 +282,7 @@ fn an_attached_recording_reports_a_full_disk_at_once() {
     let demo = place.demo(&["--load", "2000"]);
     let folder = place.file("saved");
     std::fs::create_dir(&folder).unwrap();
-    let environment = [("LOOPSCOPE_DIR".to_owned(), text(&place.rings()).to_owned())];
+    let environment = place.environment();
     // A limit on the size of files, in KiB: acts like a full disk, for any user.
     let cramped = "trap '' XFSZ; ulimit -f 2000; exec \"$0\" attach \"$1\"";
     let pid = demo.pid().to_string();
@@ -301,7 +301,7 @@ fn an_attached_recording_reports_a_full_disk_at_once() {
 #[test]
 fn the_dashboard_of_a_demo_reports_a_full_disk_at_once() {
     let place = Place::new();
-    let environment = [("LOOPSCOPE_DIR".to_owned(), text(&place.rings()).to_owned())];
+    let environment = place.environment();
     let cramped = "trap '' XFSZ; ulimit -f 500; exec \"$0\" demo --load 2000 --record \"$1\"";
     let trace = place.file("a.looptrace");
     let arguments = ["-c", cramped, env!("CARGO_BIN_EXE_loopscope"), text(&trace)].map(str::to_owned);
@@ -330,7 +330,7 @@ fn files_saved_by_keys_are_readable() {
     let place = Place::new();
     let folder = place.file("saved");
     std::fs::create_dir(&folder).unwrap();
-    let environment = [("LOOPSCOPE_DIR".to_owned(), text(&place.rings()).to_owned())];
+    let environment = place.environment();
     let program = env!("CARGO_BIN_EXE_loopscope");
     let mut terminal =
         Terminal::start_in(&folder, program, &["demo".to_owned()], &environment, SIZE).unwrap();

@@ -6,7 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::program::{Place, text};
+use crate::support::program::{NO_CONFIG, Place, text};
 use loop_traces::export::csv::COLUMNS;
 use serde_json::Value;
 
@@ -103,6 +103,7 @@ fn closed_pipes_and_full_disks_leave_no_partial_exports() {
         let full = Command::new("sh")
             .args(["-c", "exec \"$@\" > /dev/full", "sh", env!("CARGO_BIN_EXE_loopscope"), "export"])
             .args([text(&trace), "--format", format, "-o", "-"])
+            .envs([NO_CONFIG])
             .output()
             .unwrap();
         let stderr = String::from_utf8_lossy(&full.stderr);
@@ -113,6 +114,7 @@ fn closed_pipes_and_full_disks_leave_no_partial_exports() {
         let cramped = Command::new("bash")
             .args(["-c", "trap '' XFSZ; ulimit -f 100; exec \"$@\"", "bash", env!("CARGO_BIN_EXE_loopscope")])
             .args(["export", text(&trace), "--format", format, "-o", text(&output)])
+            .envs([NO_CONFIG])
             .output()
             .unwrap();
         let stderr = String::from_utf8_lossy(&cramped.stderr);

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::program::{Place, text};
+use crate::support::program::{NO_CONFIG, Place, text};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
@@ -359,6 +359,7 @@ fn a_full_disk_leaves_no_partial_trace() {
     let stderr = Command::new("bash")
         .args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" import \"$1\" -o \"$2\""])
         .args([env!("CARGO_BIN_EXE_loopscope"), text(&input), text(&output)])
+        .envs([NO_CONFIG])
         .output()
         .unwrap();
     assert_eq!(stderr.status.code(), Some(3));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::support::program::{Place, text};
+use crate::support::program::{NO_CONFIG, Place, text};
 use loop_probes::event::{Event, Origin, Outcome, Placement, Priority, Queue, RefKind};
 use loop_probes::ids::{IoSource, LabelId, SourceId, Tag, TaskId, TimerId, Timestamp};
 use loop_probes::metadata::Metadata;
@@ -175,7 +175,7 @@ fn keeps_to(memory_kib: u32, trace: &str, name: &str, formats: &[&str]) {
 fn succeeds(limit: &str, arguments: &[&str], name: &str) {
     let mut command = Command::new("bash");
     command.args(["-c", &format!("ulimit {limit}; exec \"$0\" \"$@\"")]);
-    command.arg(env!("CARGO_BIN_EXE_loopscope")).args(arguments).stdin(Stdio::null());
+    command.arg(env!("CARGO_BIN_EXE_loopscope")).args(arguments).envs([NO_CONFIG]).stdin(Stdio::null());
     let output = command.output().expect("a shell runs");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{name}: {arguments:?}: {} {stderr}", output.status);
@@ -210,7 +210,7 @@ fn a_lack_of_descriptors_is_said_in_one_line() {
             let _ = std::fs::remove_file(output);
             let mut command = Command::new("bash");
             command.args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")]);
-            command.arg(env!("CARGO_BIN_EXE_loopscope")).args(arguments).env("LOOPSCOPE_DIR", place.rings());
+            command.arg(env!("CARGO_BIN_EXE_loopscope")).args(arguments).envs(place.environment());
             let ended = command.stdin(Stdio::null()).output().expect("a shell runs");
             let [stdout, stderr] =
                 [ended.stdout, ended.stderr].map(|text| String::from_utf8_lossy(&text).into_owned());
@@ -299,7 +299,7 @@ fn saved_summaries_stay_within_their_memory() {
             "--",
             text(&trace),
         ]);
-        let output = command.stdin(Stdio::null()).output().expect("a shell runs");
+        let output = command.envs([NO_CONFIG]).stdin(Stdio::null()).output().expect("a shell runs");
         let stderr = String::from_utf8_lossy(&output.stderr);
         let code = if refused.is_some() { 3 } else { 0 };
         assert_eq!(output.status.code(), Some(code), "{list}: {} {stderr}", output.status);

@@ -153,7 +153,7 @@ fn an_interrupted_search_saves_the_smallest_part_so_far() {
     let mut terminal = Terminal::start(
         env!("CARGO_BIN_EXE_loopscope"),
         &arguments.map(str::to_owned),
-        &[("LOOPSCOPE_DIR".to_owned(), text(&place.rings()).to_owned())],
+        &place.environment(),
         (80, 24),
     )
     .unwrap();

@@ -32,7 +32,7 @@ fn cramped(place: &Place, kib: u32, arguments: &[&str]) -> Command {
         .args(["-c", "trap '' XFSZ; ulimit -f \"$0\"; exec \"$@\"", &kib.to_string()])
         .arg(env!("CARGO_BIN_EXE_loopscope"))
         .args(arguments)
-        .env("LOOPSCOPE_DIR", place.rings())
+        .envs(place.environment())
         .stdin(Stdio::null());
     command
 }
@@ -390,7 +390,7 @@ fn a_recording_started_by_nohup_outlives_its_terminal() {
     nohup
         .arg(env!("CARGO_BIN_EXE_loopscope"))
         .args(["demo", "--no-tui", "--duration", "60s", "--load", "10", "--record", text(&trace)])
-        .env("LOOPSCOPE_DIR", place.rings())
+        .envs(place.environment())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());

@@ -15,6 +15,7 @@ fn answered_per_s(arguments: &[&str], seconds: &str) -> f64 {
     let output = Command::new(env!("CARGO_BIN_EXE_loopscope"))
         .args(["demo", "--load", "max", "--json", "--duration", seconds])
         .args(arguments)
+        .env("LOOPSCOPE_CONFIG", "/dev/null")
         .output()
         .expect("the binary starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

@@ -12,6 +12,9 @@ use serde_json::Value;
 /// The longest wait for any condition: far beyond what a healthy program needs on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Keeps the program under test from reading the config file of the developer who runs the tests.
+pub(crate) const NO_CONFIG: (&str, &str) = ("LOOPSCOPE_CONFIG", "/dev/null");
+
 /// A folder for the rings and files of one test.
 pub(crate) struct Place {
     folder: tempfile::TempDir,
@@ -33,12 +36,18 @@ impl Place {
         self.folder.path().join(name)
     }
 
+    /// The environment of programs in this folder.
+    pub(crate) fn environment(&self) -> [(String, String); 2] {
+        let (name, file) = NO_CONFIG;
+        [("LOOPSCOPE_DIR".to_owned(), text(&self.rings()).to_owned()), (name.to_owned(), file.to_owned())]
+    }
+
     /// The binary, with this folder as its runtime folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_loopscope"));
         command
             .args(arguments)
-            .env("LOOPSCOPE_DIR", self.rings())
+            .envs(self.environment())
             .env_remove("NO_COLOR")
             .env_remove("COLUMNS")
             .stdin(Stdio::null());

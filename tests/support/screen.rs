@@ -1,6 +1,6 @@
 //! A dashboard on a terminal of its own.
 
-use super::program::{Place, text, wait_for};
+use super::program::{Place, wait_for};
 use super::terminal::Terminal;
 
 /// Columns and rows in most tests.
@@ -9,7 +9,7 @@ pub(crate) const SIZE: (u16, u16) = (100, 30);
 /// Starts the program on a terminal, with its rings in `place`.
 pub(crate) fn start(place: &Place, arguments: &[&str], extra: &[(&str, &str)]) -> Terminal {
     let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-    let mut environment = vec![("LOOPSCOPE_DIR".to_owned(), text(&place.rings()).to_owned())];
+    let mut environment = place.environment().to_vec();
     environment.extend(extra.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     Terminal::start(env!("CARGO_BIN_EXE_loopscope"), &arguments, &environment, SIZE)
         .expect("the terminal starts")
