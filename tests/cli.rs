@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::support::program::{Place, text};
 
-const VERBS: [&str; 14] = [
+const VERBS: [&str; 15] = [
     "demo",
     "attach",
     "ps",
@@ -19,6 +19,7 @@ const VERBS: [&str; 14] = [
     "export",
     "lint",
     "import",
+    "config",
     "completions",
     "man",
 ];

@@ -5,6 +5,7 @@ mod support;
 mod attach;
 mod blame;
 mod cli;
+mod config;
 mod corpus_files;
 mod corpus_statements;
 mod damaged;

@@ -7,6 +7,7 @@ mod minimize;
 mod mistake;
 mod report;
 mod rerun;
+mod settings;
 mod snapshot;
 mod values;
 
@@ -15,10 +16,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use loop_probes::text::{printable, printable_path};
-
-use crate::theme::Palette;
 
 pub use diff::{DiffArgs, VerdictFormat};
 pub use export::{ExportArgs, ExportFormat};
@@ -27,9 +26,11 @@ pub use minimize::MinimizeArgs;
 pub use mistake::one_line;
 pub use report::{ListLimits, ReportArgs, ReportFormat, STALLS_MAX};
 pub use rerun::{RerunArgs, WhatIfArgs};
+pub use settings::{Global, ViewArgs};
 pub use snapshot::{Press, SnapshotArgs, SnapshotFormat};
 
 use loop_demo::{Load, POLICIES, Scale};
+use settings::fps;
 use values::{PolicyName, duration, speed, stall};
 
 const EXAMPLES: &str = "\
@@ -98,34 +99,6 @@ fn printed(error: clap::Error, words: &[OsString]) -> clap::Error {
     Cli::parse_words(shown).err().filter(is_same).unwrap_or_else(plain)
 }
 
-/// Options of every verb.
-#[derive(Clone, Debug, Args)]
-pub struct Global {
-    /// Append loopscope's own log to FILE (level: LOOPSCOPE_LOG, default info)
-    #[arg(long, global = true, value_name = "FILE", help_heading = "Global options")]
-    pub log: Option<PathBuf>,
-    /// When to use colour; default: auto
-    #[arg(long, global = true, value_name = "WHEN", help_heading = "Global options")]
-    pub color: Option<ColorChoice>,
-    /// Colours of the dashboard and of pages; default: dark
-    #[arg(long, global = true, value_name = "NAME", help_heading = "Global options")]
-    pub theme: Option<Palette>,
-    /// Draw with ASCII characters only
-    #[arg(long, global = true, help_heading = "Global options")]
-    pub ascii: bool,
-}
-
-/// When to use colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ColorChoice {
-    /// On a terminal, unless NO_COLOR or CLICOLOR_FORCE is set.
-    Auto,
-    /// Always.
-    Always,
-    /// Never.
-    Never,
-}
-
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Command {
@@ -155,6 +128,8 @@ pub enum Command {
     Lint(LintArgs),
     /// Import a Chrome trace from another program
     Import(ImportArgs),
+    /// Print or create the config file
+    Config(ConfigArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell that will run the script
@@ -183,9 +158,12 @@ pub struct Live {
     /// Also record to FILE; an existing file is replaced
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
-    /// Maximum frames per second
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=120))]
-    pub fps: u16,
+    /// Maximum frames per second, from 1 to 120; default: 30
+    #[arg(long, value_name = "N", value_parser = fps())]
+    pub fps: Option<u16>,
+    /// What the dashboard shows at first.
+    #[command(flatten)]
+    pub view: ViewArgs,
 }
 
 /// `loopscope demo`
@@ -279,10 +257,10 @@ pub struct ReplayArgs {
     /// A trace, the path of a ring, or a process id
     #[arg(value_name = "FILE|RING")]
     pub input: OsString,
-    /// Speed, for example 2x or 0.1x
-    #[arg(long, value_name = "FACTOR", default_value = "1x", value_parser = speed)]
+    /// Speed, for example 2x or 0.1x; default: 1x
+    #[arg(long, value_name = "FACTOR", value_parser = speed)]
     #[arg(allow_negative_numbers = true)]
-    pub speed: f64,
+    pub speed: Option<f64>,
     /// Start this long after the beginning of the trace
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub at: Option<Duration>,
@@ -292,9 +270,12 @@ pub struct ReplayArgs {
     /// Print the summary as JSON instead of drawing
     #[arg(long)]
     pub json: bool,
-    /// Maximum frames per second
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..=120))]
-    pub fps: u16,
+    /// Maximum frames per second, from 1 to 120; default: 30
+    #[arg(long, value_name = "N", value_parser = fps())]
+    pub fps: Option<u16>,
+    /// What the dashboard shows at first.
+    #[command(flatten)]
+    pub view: ViewArgs,
 }
 
 /// `loopscope import`
@@ -316,6 +297,24 @@ pub struct ImportArgs {
     /// Print what was read, repaired and dropped as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `loopscope config`
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  loopscope config                         print the default file: every key, its default and its values
+  loopscope config --write                 create it where it is looked for
+  $EDITOR \"$(loopscope config --path)\"
+
+The file is the one of --config, else of $LOOPSCOPE_CONFIG, else $XDG_CONFIG_HOME/loopscope/config.toml, else \
+~/.config/loopscope/config.toml. Options on the command line and the environment win over it.")]
+pub struct ConfigArgs {
+    /// Create the file; an existing one is left as it is
+    #[arg(long, conflicts_with = "path")]
+    pub write: bool,
+    /// Print the path of the file, whether it exists or not
+    #[arg(long)]
+    pub path: bool,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod attach;
 mod check;
+mod config;
 mod demo;
 mod diagnostics;
 mod diff;
@@ -26,6 +27,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::cli::{Cli, Command};
+use crate::config::load;
 use crate::io::exit::CommandError;
 
 /// Runs the command of a command line.
@@ -34,7 +36,7 @@ use crate::io::exit::CommandError;
 ///
 /// [`CommandError`] with a line for the user, and the exit code.
 pub fn run(cli: Cli) -> Result<(), CommandError> {
-    let global = cli.global;
+    let mut global = cli.global;
     large_files_are_errors()?;
     if let Some((option, path)) = trace_output(&cli.command)
         && path == Path::new("-")
@@ -42,6 +44,11 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         return Err(CommandError::Usage(format!(
             "{option} -: a trace cannot be written to standard output; name a file (./- for one named -)"
         )));
+    }
+    // A mistake in the config file must not keep these from helping to repair it.
+    if !matches!(cli.command, Command::Config(_) | Command::Completions { .. } | Command::Man { .. }) {
+        global.file =
+            load(global.config.as_deref()).map_err(|error| CommandError::Usage(error.to_string()))?;
     }
     // The demo starts its diagnostics itself: its spans go into its session, which must exist first.
     if !matches!(cli.command, Command::Demo(_)) {
@@ -62,6 +69,7 @@ pub fn run(cli: Cli) -> Result<(), CommandError> {
         Command::Export(args) => export::run(&args),
         Command::Lint(args) => lint::run(&args),
         Command::Import(args) => import::run(&args, &global),
+        Command::Config(args) => config::run(&args, &global),
         Command::Completions { shell } => man::completions(shell),
         Command::Man { verb } => man::run(verb.as_deref()),
     }
@@ -83,6 +91,7 @@ fn trace_output(command: &Command) -> Option<(&'static str, &Path)> {
         | Command::Diff(_)
         | Command::Export(_)
         | Command::Lint(_)
+        | Command::Config(_)
         | Command::Completions { .. }
         | Command::Man { .. } => None,
     }

@@ -29,7 +29,7 @@ use crate::app::message::{Effect, Message};
 use crate::app::state::{AppState, SourceInfo};
 use crate::playback::{Player, ReplayOptions, Rewind};
 use crate::screen;
-use crate::shell::app::App;
+use crate::shell::app::{App, FirstView};
 use crate::shell::update;
 use crate::terminal::{Screen, Wake, Wakers};
 use crate::theme::Theme;
@@ -42,6 +42,8 @@ pub struct Options {
     pub theme: Theme,
     /// Maximum number of frames per second (at least 1).
     pub fps: u16,
+    /// What is shown at first.
+    pub first: FirstView,
     /// The name of the source in the header; `None` means the source's own name.
     pub name: Option<String>,
     /// The shell command that shows the source; `None` if none can.
@@ -100,7 +102,7 @@ pub fn run(source: impl EventSource, options: Options) -> Result<Exit, Dashboard
 /// The state in which watching `source` begins.
 fn app_of(source: &impl EventSource, options: &Options) -> App {
     let config = config(source);
-    App::new(AppState::new(about(source, options, &config), Fold::new(config)))
+    App::new(AppState::new(about(source, options, &config), Fold::new(config))).beginning_with(options.first)
 }
 
 /// Replays a saved source until the user quits.
@@ -124,7 +126,7 @@ fn replayed<S: Rewind>(source: S, options: &Options, mut replay: ReplayOptions) 
     let mut state = AppState::new(about(&source, options, &config), Fold::new(config.clone()));
     let player = Player::new(source, config, replay);
     state.playback = Some(player.info());
-    (App::new(state), player)
+    (App::new(state).beginning_with(options.first), player)
 }
 
 /// Ticks kept for the strip when zoomed out: ten seconds of a fast loop.

@@ -11,6 +11,7 @@
 //! | file | what |
 //! |---|---|
 //! | `cli`, `commands` | the command line: the arguments of its verbs, and what they do |
+//! | `config` | the config file: where it is, its keys |
 //! | `io` | inputs, output, exit codes, gate files; lossless recording of this process |
 //! | `verdict` | a comparison and its gates as text, Markdown, JUnit XML |
 //! | `app` | the state that all pages share: no terminal, no colours |
@@ -28,6 +29,7 @@
 pub mod app;
 pub mod cli;
 pub mod commands;
+pub mod config;
 pub mod dashboard;
 pub mod describe;
 pub mod io;

@@ -224,22 +224,48 @@ impl Theme {
     }
 }
 
-/// Whether to use colour: a flag (`Some`) beats a non-empty `NO_COLOR`, which beats a `CLICOLOR_FORCE` other
-/// than `0`, which beats whether the output is a terminal.
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR or CLICOLOR_FORCE is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl ColorChoice {
+    /// The decision, if it depends on nothing else.
+    const fn decided(self) -> Option<bool> {
+        match self {
+            Self::Auto => None,
+            Self::Always => Some(true),
+            Self::Never => Some(false),
+        }
+    }
+}
+
+/// Whether to use colour: a flag beats a non-empty `NO_COLOR`, which beats a `CLICOLOR_FORCE` other than `0`, which
+/// beats the config file, which beats whether the output is a terminal. `auto` as a flag skips the config file.
 #[must_use]
 pub fn wants_color(
-    flag: Option<bool>,
+    flag: Option<ColorChoice>,
     no_color: Option<&OsStr>,
     clicolor_force: Option<&OsStr>,
+    file: Option<ColorChoice>,
     terminal: bool,
 ) -> bool {
-    if let Some(flag) = flag {
-        return flag;
+    if let Some(decided) = flag.and_then(ColorChoice::decided) {
+        return decided;
     }
     if no_color.is_some_and(|value| !value.is_empty()) {
         return false;
     }
-    clicolor_force.is_some_and(|value| !value.is_empty() && value != "0") || terminal
+    if clicolor_force.is_some_and(|value| !value.is_empty() && value != "0") {
+        return true;
+    }
+    flag.or(file).and_then(ColorChoice::decided).unwrap_or(terminal)
 }
 
 #[cfg(test)]
@@ -250,12 +276,17 @@ mod tests {
     fn the_stronger_wish_wins() {
         let set = Some(OsStr::new("1"));
         let empty = Some(OsStr::new(""));
-        assert!(wants_color(Some(true), set, None, false));
-        assert!(!wants_color(Some(false), None, set, true));
-        assert!(!wants_color(None, set, set, true));
-        assert!(wants_color(None, empty, None, true));
-        assert!(wants_color(None, None, set, false));
-        assert!(!wants_color(None, None, Some(OsStr::new("0")), false));
+        let zero = Some(OsStr::new("0"));
+        let [auto, always, never] = [ColorChoice::Auto, ColorChoice::Always, ColorChoice::Never].map(Some);
+        assert!(wants_color(always, set, None, never, false));
+        assert!(!wants_color(never, None, set, always, true));
+        assert!(!wants_color(None, set, set, always, true));
+        assert!(wants_color(None, empty, None, None, true));
+        assert!(wants_color(None, None, set, never, false));
+        assert!(!wants_color(None, None, zero, None, false));
+        assert!(wants_color(None, None, zero, always, false) && !wants_color(None, None, None, never, true));
+        assert!(wants_color(auto, None, None, never, true) && !wants_color(auto, None, None, always, false));
+        assert!(!wants_color(None, None, None, auto, false));
     }
 
     #[test]

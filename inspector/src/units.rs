@@ -114,6 +114,13 @@ pub fn speed(factor: f64) -> String {
     format!("{factor}x")
 }
 
+/// Reads the speed of a replay: `2x`, `0.1x` or `0.1`, from 0.01 to 1000.
+#[must_use]
+pub fn read_speed(text: &str) -> Option<f64> {
+    let factor = text.strip_suffix('x').unwrap_or(text).parse::<f64>().ok();
+    factor.filter(|factor| (0.01..=1000.0).contains(factor))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

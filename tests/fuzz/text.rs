@@ -1,4 +1,4 @@
-//! Fuzzes text that people write: gates in TOML, and conditions. Each is understood, or refused in one line.
+//! Fuzzes text that people write: gates and config files in TOML, and conditions. Each is understood, or refused in one line.
 
 mod memory;
 mod plan;
@@ -10,6 +10,8 @@ use loop_traces::analysis::condition::Condition;
 use loop_traces::source::{MemorySource, SourceKind};
 use loop_traces::summary::Summary;
 use loop_traces::timeline::Timeline;
+use loopscope::config;
+use loopscope::io::exit::CommandError;
 use loopscope::io::gates::{self, Bounds};
 use plan::Plan;
 use printable::is_printable;
@@ -84,6 +86,33 @@ fn gate_files() {
         match gates::read(&path, bounds) {
             Ok(gates) => assert!(!gates.is_empty()),
             Err(error) => is_printable(&error.to_string()),
+        }
+    });
+}
+
+#[test]
+fn config_files() {
+    memory::limit(1 << 30);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    const NAMES: &[&str] =
+        &["theme", "color", "ascii", "fps", "window", "page", "sort", "speed", "them", "fps.fps"];
+    const VALUES: &[&str] =
+        &["\"dark\"", "\"all\"", "true", "30", "0.5", "\"2x\"", "[1]", "{ a = 1 }", "\"\u{202e}\""];
+    bolero::check!().with_iterations(1000).with_max_len(512).for_each(|plan: &[u8]| {
+        let mut plan = Plan(plan);
+        let mut text = Vec::new();
+        while plan.has_more() {
+            match plan.byte() % 4 {
+                0 => text.extend_from_slice(plan.bytes(32)),
+                _ => text.extend_from_slice(
+                    format!("{} = {}\n", of(&mut plan, NAMES), of(&mut plan, VALUES)).as_bytes(),
+                ),
+            }
+        }
+        std::fs::write(&path, &text).unwrap();
+        if let Err(error) = config::load(Some(&path)) {
+            is_printable(&CommandError::Usage(error.to_string()).to_string());
         }
     });
 }

@@ -12,6 +12,7 @@ pub use keep_alive::{HandleRow, KeepAliveFigures};
 
 use std::cmp::Ordering;
 
+use clap::builder::PossibleValue;
 use loop_probes::event::{GcAction, GcMode, Queue};
 use loop_probes::ids::{Tag, Timestamp};
 use loop_traces::diagnosis::Diagnosis;
@@ -94,6 +95,23 @@ impl Column {
     pub fn next(self) -> Self {
         let place = Self::ALL.iter().position(|column| *column == self).unwrap_or(0);
         Self::ALL[(place + 1) % Self::ALL.len()]
+    }
+}
+
+impl clap::ValueEnum for Column {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(match self {
+            Self::RunP50 => "run-p50",
+            Self::RunP99 => "run-p99",
+            Self::RunMax => "run-max",
+            Self::WaitP99 => "wait-p99",
+            Self::Caused => "caused",
+            Self::Tag | Self::Count => self.name(),
+        }))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use clap::builder::PossibleValue;
 use loop_probes::ids::Timestamp;
 use loop_traces::timeline::{Baseline, Timeline};
 
@@ -63,6 +64,16 @@ impl Window {
     fn step(self, by: isize) -> Self {
         let place = Self::ALL.iter().position(|window| *window == self).unwrap_or(0);
         Self::ALL[place.saturating_add_signed(by).min(Self::ALL.len() - 1)]
+    }
+}
+
+impl clap::ValueEnum for Window {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        Some(PossibleValue::new(self.name()))
     }
 }
 

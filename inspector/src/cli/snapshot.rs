@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::settings::ViewArgs;
 use super::values::duration;
 use crate::keymap::Key;
 
@@ -39,6 +40,9 @@ pub struct SnapshotArgs {
     /// How long to watch a running loop before the first key, and before the picture; default: 2s
     #[arg(long, value_name = "TIME", value_parser = duration, conflicts_with = "at")]
     pub after: Option<Duration>,
+    /// What the dashboard shows at first.
+    #[command(flatten)]
+    pub view: ViewArgs,
     /// Keys to press first
     #[arg(long, value_name = "KEYS", value_delimiter = ',', value_parser = press)]
     pub keys: Vec<Press>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::builder::{PossibleValue, TypedValueParser};
 
+use crate::units::read_speed;
 use loop_demo::POLICIES;
 
 /// Lists the demo's policies in the help and the completions. Accepts any name, because the demo itself rejects unknown
@@ -45,10 +46,7 @@ pub(super) fn stall(text: &str) -> Result<Duration, String> {
 }
 
 pub(super) fn speed(text: &str) -> Result<f64, String> {
-    let factor = text.strip_suffix('x').unwrap_or(text).parse::<f64>().ok();
-    factor
-        .filter(|factor| (0.01..=1000.0).contains(factor))
-        .ok_or_else(|| "write it as 2x or 0.1x, from 0.01x to 1000x".to_owned())
+    read_speed(text).ok_or_else(|| "write it as 2x or 0.1x, from 0.01x to 1000x".to_owned())
 }
 
 #[cfg(test)]

@@ -7,12 +7,14 @@ use std::path::Path;
 use loop_traces::source::EventSource;
 
 use super::save::Saver;
-use crate::cli::{ColorChoice, Global, Live, ReplayArgs};
+use crate::cli::{Global, Live, ReplayArgs, ViewArgs};
+use crate::config::{Config, FPS, SPEED};
 use crate::dashboard::{self, DashboardError, Exit, Options};
 use crate::io::exit::{CommandError, warn};
 use crate::io::stdout;
 use crate::playback::{ReplayOptions, Rewind};
-use crate::theme::{Theme, wants_color};
+use crate::shell::app::FirstView;
+use crate::theme::{Palette, Theme, wants_color};
 
 /// Whether a live command draws.
 pub(super) fn is_wanted(live: &Live) -> bool {
@@ -33,7 +35,8 @@ pub(super) fn live(
         name,
         command: command("attach", target),
         since_attach,
-        fps: live.fps,
+        fps: live.fps.or(global.file.fps).unwrap_or(FPS),
+        first: first(live.view, &global.file),
         duration: live.duration,
         theme: theme(global),
         saver: Box::new(saver.clone()),
@@ -52,13 +55,15 @@ pub(super) fn replay(
         name: None,
         command: command("replay", &args.input),
         since_attach: false,
-        fps: args.fps,
+        fps: args.fps.or(global.file.fps).unwrap_or(FPS),
+        first: first(args.view, &global.file),
         duration: None,
         theme: theme(global),
         saver: Box::new(saver.clone()),
     };
     let at_ns = args.at.map_or(0, |at| u64::try_from(at.as_nanos()).unwrap_or(u64::MAX));
-    let replay = ReplayOptions { speed: args.speed, at_ns, ..ReplayOptions::default() };
+    let speed = args.speed.or(global.file.speed).unwrap_or(SPEED);
+    let replay = ReplayOptions { speed, at_ns, ..ReplayOptions::default() };
     settle(dashboard::replay(source, options, replay), saver)
 }
 
@@ -70,17 +75,37 @@ fn command(verb: &str, target: &OsStr) -> Option<String> {
     Some(format!("loopscope {verb} {}", shlex::try_quote(target).ok()?))
 }
 
-/// The colours and glyphs that the command line, the environment and the terminal ask for.
+/// What the dashboard shows at first, by the command line and the config file.
+pub(super) fn first(args: ViewArgs, file: &Config) -> FirstView {
+    FirstView {
+        page: args.page.or(file.page).unwrap_or_default(),
+        window: args.window.or(file.window).unwrap_or_default(),
+        sort: args.sort.or(file.sort).unwrap_or_default(),
+    }
+}
+
+/// The colours and glyphs that the command line, the environment, the config file and the terminal ask for.
 pub(super) fn theme(global: &Global) -> Theme {
-    let flag = match global.color {
-        Some(ColorChoice::Always) => Some(true),
-        Some(ColorChoice::Never) => Some(false),
-        Some(ColorChoice::Auto) | None => None,
-    };
     let (no_color, force) = (env::var_os("NO_COLOR"), env::var_os("CLICOLOR_FORCE"));
-    let color = wants_color(flag, no_color.as_deref(), force.as_deref(), stdout::is_terminal());
+    let color = wants_color(
+        global.color,
+        no_color.as_deref(),
+        force.as_deref(),
+        global.file.color,
+        stdout::is_terminal(),
+    );
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].map(env::var_os);
-    Theme::new(color, global.ascii || is_ascii(&locale)).with_palette(global.theme.unwrap_or_default())
+    Theme::new(color, ascii(global, is_ascii(&locale))).with_palette(palette(global))
+}
+
+/// The colours that the command line or the config file asks for.
+pub(super) fn palette(global: &Global) -> Palette {
+    global.theme.or(global.file.theme).unwrap_or_default()
+}
+
+/// Whether to draw with ASCII characters only, in a locale that has no others or in another one.
+pub(super) fn ascii(global: &Global, locale: bool) -> bool {
+    !global.no_ascii && (global.ascii || locale || global.file.ascii == Some(true))
 }
 
 /// Whether the locale has only ASCII characters. The first variable that is set counts.

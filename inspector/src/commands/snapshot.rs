@@ -13,7 +13,9 @@ use loop_traces::source::{EventSource, SourceCounts};
 use loop_traces::writer::{NewFile, TraceOutput as _, untouched};
 use ratatui::buffer::Buffer;
 
-use crate::cli::{ColorChoice, Global, Press, SnapshotArgs, SnapshotFormat};
+use super::drawing::{ascii, first, palette};
+use crate::cli::{Global, Press, SnapshotArgs, SnapshotFormat};
+use crate::config::FPS;
 use crate::dashboard::headless::{self, DrawnFrame, Step};
 use crate::dashboard::picture::{self, Asciicast};
 use crate::dashboard::{Options, Recording, Save};
@@ -21,7 +23,7 @@ use crate::io::exit::{CommandError, warn};
 use crate::io::input::{self, Input, STDIN};
 use crate::io::stdout;
 use crate::playback::ReplayOptions;
-use crate::theme::Theme;
+use crate::theme::{ColorChoice, Theme};
 
 /// How long a running loop is watched before the first key.
 const AFTER: Duration = Duration::from_secs(2);
@@ -42,8 +44,10 @@ pub(super) fn run(args: &SnapshotArgs, global: &Global) -> Result<(), CommandErr
             "--duration needs --format asciicast: a picture shows one moment".to_owned(),
         ));
     }
-    let color = format != SnapshotFormat::Text && global.color != Some(ColorChoice::Never);
-    let theme = Theme::new(color, global.ascii).with_palette(global.theme.unwrap_or_default());
+    let color =
+        format != SnapshotFormat::Text && global.color.or(global.file.color) != Some(ColorChoice::Never);
+    // A picture may be viewed in another locale.
+    let theme = Theme::new(color, ascii(global, false)).with_palette(palette(global));
     let source = Source::open(args)?;
     let mut drawing = Drawing { last: Buffer::default(), cast: None, is_light: theme.is_light() };
     if format == SnapshotFormat::Asciicast {
@@ -54,7 +58,8 @@ pub(super) fn run(args: &SnapshotArgs, global: &Global) -> Result<(), CommandErr
         name: None,
         command: None,
         since_attach: matches!(source, Source::Live(_)),
-        fps: 30,
+        fps: FPS,
+        first: first(args.view, &global.file),
         duration: None,
         theme,
         saver: Box::new(NothingSaved),

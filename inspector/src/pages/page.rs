@@ -3,6 +3,7 @@
 //! Of the shared state, a page changes only the selection. For everything else it returns a [`Request`], which the shell
 //! carries out.
 
+use clap::builder::PossibleValue;
 use loop_probes::ids::{Tag, Timestamp};
 use ratatui::layout::{Position, Rect};
 
@@ -33,6 +34,26 @@ pub enum PageName {
     Handles,
     /// The agenda: its priorities and workers.
     Agenda,
+}
+
+/// The pages that a dashboard can begin with: those that show something without a selection.
+impl clap::ValueEnum for PageName {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Overview, Self::Tags, Self::Timers, Self::Log, Self::Handles, Self::Agenda]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let name = match self {
+            Self::Overview => "overview",
+            Self::Tags => "tags",
+            Self::Timers => "timers",
+            Self::Log => "log",
+            Self::Handles => "handles",
+            Self::Agenda => "agenda",
+            Self::Tick | Self::Tag | Self::Breakdown => return None,
+        };
+        Some(PossibleValue::new(name))
+    }
 }
 
 /// Limits the log to the events behind one pane of the overview.

@@ -3,13 +3,14 @@
 use loop_probes::ids::{Tag, Timestamp};
 
 use crate::app::attribution::Attribution;
-use crate::app::figures::Figures;
+use crate::app::figures::{Column, Figures};
 use crate::app::filter::Filter;
 use crate::app::fold::TickKey;
 use crate::app::hang::hang;
 use crate::app::layout::Target;
 use crate::app::message::Effect;
 use crate::app::state::{AppState, Part};
+use crate::app::window::Window;
 use crate::pages::Pages;
 use crate::pages::page::{Page, PageName};
 
@@ -27,6 +28,17 @@ struct Visited {
     attribution: Option<Attribution>,
     /// The time that the page showed: at other times its rows differ.
     at: Timestamp,
+}
+
+/// What the dashboard shows at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct FirstView {
+    /// The page.
+    pub page: PageName,
+    /// The window of time that all figures are of.
+    pub window: Window,
+    /// The column that the tags are sorted by.
+    pub sort: Column,
 }
 
 /// The open list of commands.
@@ -76,6 +88,15 @@ impl App {
             figures_until_ns: 0,
             visited: Vec::new(),
         }
+    }
+
+    /// The same dashboard, before it receives anything, with another view. Esc leads from its page to the overview.
+    #[must_use]
+    pub fn beginning_with(mut self, first: FirstView) -> Self {
+        self.state.window = first.window;
+        self.state.order.column = first.sort;
+        self.show(first.page);
+        self
     }
 
     /// The page shown, and the shared state.
