@@ -188,6 +188,9 @@ fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::BrokenPipe || error.raw_os_error().is_some_and(|raw| gone.contains(&raw))
 }
 
+/// Answers to keys that may be drawn in the time of one frame: held keys repeat, and pasted text has many.
+const ANSWERS_PER_FRAME: u64 = 4;
+
 /// How often to check whether the shell has returned the terminal.
 const AWAY_IDLE: Duration = Duration::from_millis(200);
 
@@ -206,7 +209,8 @@ impl<F: Feed> Dashboard<F> {
         let (width, height) = self.screen.size()?;
         update(&mut self.app, Message::Resize { width, height });
         let mut changed = true;
-        let mut next_frame = self.began;
+        // A key is answered sooner than the next frame is due.
+        let (mut drawn, mut is_answer) = (None, true);
         loop {
             let now = monotonic_now();
             changed |= self.feed.advance(&mut self.app, now, self.options.saver.as_mut())?;
@@ -214,15 +218,22 @@ impl<F: Feed> Dashboard<F> {
                 return Ok(Exit::Elapsed);
             }
             changed |= self.screen.is_away();
-            if changed && now >= next_frame {
+            let apart_ns = if is_answer { self.frame_ns / ANSWERS_PER_FRAME } else { self.frame_ns };
+            let due = drawn.map_or(self.began, |drawn: Timestamp| drawn.plus_ns(apart_ns));
+            // A terminal that is behind gets the next frame when it has taken the last one.
+            if changed && now >= due && self.screen.is_ready()? {
                 self.draw()?;
                 // While the shell has the terminal, `is_away` asks for the next frame: only drawing takes it back.
-                changed = false;
-                next_frame = now.plus_ns(self.frame_ns);
+                (changed, is_answer, drawn) = (false, false, Some(now));
             }
-            let mut wake = self.wakers.wait(self.idle(now, changed.then_some(next_frame)));
+            let next = if self.screen.is_ready()? {
+                changed.then_some(due)
+            } else {
+                Some(now.plus_ns(self.frame_ns))
+            };
+            let mut wake = self.wakers.wait(self.idle(now, next));
             while let Some(woken) = wake {
-                changed = true;
+                (changed, is_answer) = (true, true);
                 if let Some(exit) = self.woken(woken)? {
                     return Ok(exit);
                 }

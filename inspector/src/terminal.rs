@@ -1,7 +1,8 @@
 //! Sets up the terminal, and always restores it: on quit, error, panic, a signal, suspension.
 //!
 //! A frame is a synchronized update, so that it never appears half drawn; a frame interrupted by a panic is dropped.
-//! Once a write fails, the terminal counts as gone and all further output is discarded, so that restoring cannot fail.
+//! Once a write fails, the terminal counts as gone and all further output is discarded, so that restoring cannot fail. A
+//! terminal that accepts nothing for a while is left as it is.
 
 mod output;
 mod parse;
@@ -10,9 +11,10 @@ mod waker;
 pub use waker::{Wake, Wakers};
 
 use std::io::{self, Write as _};
+use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Once};
 use std::thread::ThreadId;
+use std::time::Duration;
 
 use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::{Hide, Show};
@@ -32,6 +34,9 @@ use output::{Output, in_foreground};
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 
+/// How long a terminal may take to accept what restores it.
+const PATIENCE: Duration = Duration::from_millis(500);
+
 /// The alternate screen is active: the panic hook must leave it.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 static HOOK: Once = Once::new();
@@ -40,7 +45,7 @@ static HOOK: Once = Once::new();
 #[derive(Debug)]
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Output>>,
-    gone: Arc<AtomicBool>,
+    output: Output,
     /// Whether the shell has the terminal: drawing now would overwrite its output.
     away: bool,
 }
@@ -63,10 +68,19 @@ impl Screen {
         crossterm::style::force_color_output(color);
         restore_on_panic();
         let output = Output::stdout();
-        let gone = output.gone();
-        let mut screen = Self { terminal: Terminal::new(CrosstermBackend::new(output))?, gone, away: false };
+        let terminal = Terminal::new(CrosstermBackend::new(output.clone()))?;
+        let mut screen = Self { terminal, output, away: false };
         screen.take()?;
         Ok(screen)
+    }
+
+    /// Whether the terminal has accepted everything that was drawn. Drawing before that would only add to what waits.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the terminal is gone.
+    pub fn is_ready(&self) -> io::Result<bool> {
+        Ok(self.away || self.output.is_clear()?)
     }
 
     /// Draws a frame; unchanged cells are not written.
@@ -110,6 +124,7 @@ impl Screen {
     ///
     /// Returns an error if the terminal is gone.
     pub fn suspend(&mut self) -> io::Result<()> {
+        self.output.flush_within(PATIENCE)?;
         give_back();
         signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
         self.resume()
@@ -166,9 +181,14 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
+        // After a panic the terminal is restored already, and a frame half drawn must not be written.
+        if ENTERED.load(Ordering::SeqCst) {
+            // Half of a sequence would swallow what follows it. Nobody is left to tell of an error.
+            let _ = self.output.flush_within(PATIENCE);
+        }
         give_back();
         // ratatui shows the cursor again when dropped, and complains on standard error if it cannot.
-        self.gone.store(true, Ordering::Relaxed);
+        self.output.discard();
     }
 }
 
@@ -182,7 +202,7 @@ fn give_back() {
         queue!(bytes, EndSynchronizedUpdate, Print(MOUSE_OFF), ResetColor, LeaveAlternateScreen, Show);
     if queued.is_ok() {
         let mut output = Output::stdout();
-        let _ = output.write_all(&bytes).and_then(|()| output.flush());
+        let _ = output.write_all(&bytes).and_then(|()| output.flush_within(PATIENCE));
     }
     let _ = disable_raw_mode();
 }
