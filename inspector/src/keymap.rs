@@ -180,6 +180,8 @@ pub struct Binding {
     pub action: Action,
     /// What the action does, in a few words.
     pub help: &'static str,
+    /// What the first key does, if `help` tells of two bindings.
+    pub alone: Option<&'static str>,
     /// The action's word in the bottom row, for the few listed there.
     pub hint: Option<&'static str>,
     /// Whether the help screen lists it; if not, the binding before it names both.
@@ -198,7 +200,7 @@ const fn bind(
     group: Group,
     scope: Scope,
 ) -> Binding {
-    Binding { keys, shown, action, help, hint: None, is_listed: true, group, scope }
+    Binding { keys, shown, action, help, alone: None, hint: None, is_listed: true, group, scope }
 }
 
 impl Binding {
@@ -207,9 +209,23 @@ impl Binding {
         self
     }
 
+    const fn alone(mut self, name: &'static str) -> Self {
+        self.alone = Some(name);
+        self
+    }
+
     const fn named_before(mut self) -> Self {
         self.is_listed = false;
         self
+    }
+
+    /// The binding as a command, apart from others: its keys, and what they do.
+    #[must_use]
+    pub fn command(&self) -> (&'static str, &'static str) {
+        match self.alone {
+            Some(name) => (self.shown.split(' ').next().unwrap_or(self.shown), name),
+            None => (self.shown, self.help),
+        }
     }
 
     /// Whether the binding applies in replay, or in a live dashboard.
@@ -234,8 +250,10 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Char(' '), Char('f')], "Space f", Action::Hold, "play or pause", Time, Replay).hint("play"),
     bind(&[Left, Char('h')], "← h", Action::TickBack, "previous tick", Time, Always).hint("tick"),
     bind(&[Right, Char('l')], "→ l", Action::TickForward, "next tick", Time, Always),
-    bind(&[Char('z')], "z Z", Action::ZoomOut, "zoom out or in", Show, Always).hint("zoom"),
-    bind(&[Char('Z')], "Z", Action::ZoomIn, "zoom in: fewer per column", Show, Always).named_before(),
+    bind(&[Char('z')], "z Z", Action::ZoomOut, "zoom out or in", Show, Always)
+        .alone("zoom out: more time")
+        .hint("zoom"),
+    bind(&[Char('Z')], "Z", Action::ZoomIn, "zoom in: less time", Show, Always).named_before(),
     bind(&[Char('+'), Char('=')], "+", Action::Faster, "play faster", Time, Replay).hint("speed"),
     bind(&[Char('-'), Char('_')], "-", Action::Slower, "play slower", Time, Replay),
     bind(&[Char('<'), Char(',')], "<", Action::SeekBack, "back 1 s", Time, Replay).hint("seek"),
@@ -255,13 +273,17 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[PageDown, Ctrl('d')], "PgDn ^D", Action::PageDown, "page down, 10 columns ahead", Move, Always),
     bind(&[Char('g'), Home], "g Home", Action::First, "first row or tick, start", Move, Always),
     bind(&[Char('G'), End], "G End", Action::Last, "last row or tick, end", Move, Always),
-    bind(&[Char('n')], "n N", Action::NextStall, "next or previous stall", Show, Always).hint("stall"),
+    bind(&[Char('n')], "n N", Action::NextStall, "next or previous stall", Show, Always)
+        .alone("next stall or match")
+        .hint("stall"),
     bind(&[Char('N')], "N", Action::PreviousStall, "previous stall or match", Show, Always).named_before(),
     bind(&[Char('/')], "/", Action::Filter, "filter names by regex", Show, Always).hint("filter"),
     bind(&[Char(':')], ":", Action::Commands, "find a command", Leave, Always).hint("commands"),
     bind(&[Char('s')], "s", Action::Sort, "sort by next column", Show, Always).hint("sort"),
     bind(&[Char('i')], "i", Action::Invert, "reverse sort", Show, Always),
-    bind(&[Char('[')], "[ ]", Action::ShorterWindow, "shorter or longer window", Show, Always).hint("window"),
+    bind(&[Char('[')], "[ ]", Action::ShorterWindow, "shorter or longer window", Show, Always)
+        .alone("shorter window")
+        .hint("window"),
     bind(&[Char(']')], "]", Action::LongerWindow, "longer window", Show, Always).named_before(),
     bind(&[Tab], "Tab", Action::NextPane, "next pane or list", Move, Always).hint("pane"),
     bind(&[BackTab], "S-Tab", Action::PreviousPane, "previous pane or list", Move, Always),
@@ -275,7 +297,9 @@ pub const BINDINGS: &[Binding] = &[
     bind(&[Char('r')], "r", Action::Record, "start or stop recording", Keep, Live).hint("record"),
     bind(&[Char('w')], "w", Action::Save, "save the ring's history", Keep, Live),
     bind(&[Char('e')], "e", Action::Export, "export as a Chrome trace", Keep, Always).hint("export"),
-    bind(&[Char('y')], "y Y", Action::Copy, "copy row, or a command", Keep, Always).hint("copy"),
+    bind(&[Char('y')], "y Y", Action::Copy, "copy row, or a command", Keep, Always)
+        .alone("copy the row or breakdown")
+        .hint("copy"),
     bind(&[Char('Y')], "Y", Action::CopyCommand, "copy the shell command", Keep, Always).named_before(),
     bind(&[Char('?')], "?", Action::Help, "help", Leave, Always).hint("help"),
     bind(&[Ctrl('l')], "^L", Action::Redraw, "redraw", Leave, Always),
@@ -294,7 +318,8 @@ pub fn action(key: Key, replay: bool) -> Option<Action> {
 pub fn commands(text: &str, replay: bool) -> impl Iterator<Item = &'static Binding> {
     let words: Vec<String> = text.split_whitespace().map(str::to_lowercase).collect();
     let has_all = move |binding: &&Binding| {
-        let text = format!("{} {} {}", binding.help, binding.group.title(), binding.shown).to_lowercase();
+        let (keys, name) = binding.command();
+        let text = format!("{name} {} {keys}", binding.group.title()).to_lowercase();
         words.iter().all(|word| text.contains(word))
     };
     let all = BINDINGS.iter().filter(move |it| it.holds(replay) && it.action != Action::Commands);
@@ -324,6 +349,19 @@ mod tests {
             // The help screen's two columns fit side by side into 80 cells.
             assert!(binding.shown.chars().count() < 8 && binding.help.len() <= 27, "{}", binding.help);
         }
+    }
+
+    #[test]
+    fn as_a_command_every_binding_stands_for_itself() {
+        for pair in BINDINGS.windows(2) {
+            assert_eq!(pair[0].alone.is_some(), !pair[1].is_listed, "{}", pair[0].help);
+        }
+        let names: Vec<_> = commands("", false).map(Binding::command).collect();
+        assert!(
+            names.contains(&("n", "next stall or match"))
+                && names.contains(&("N", "previous stall or match"))
+        );
+        assert!(names.iter().all(|(_, name)| !name.contains("next or previous")));
     }
 
     #[test]

@@ -96,8 +96,9 @@ pub(crate) fn commands(canvas: &mut Canvas<'_>, palette: &Palette, replay: bool,
     let first = first_row(palette.row, rows.height);
     for (row, (place, binding)) in rows.rows().zip(found.iter().enumerate().skip(first)) {
         let mut pen = canvas.pen(row, 0);
-        pen.gap(1).left(&theme.arrow_keys(binding.shown), KEYS_WIDTH, theme.key());
-        pen.put(binding.help, theme.text()).right(&format!("{} ", binding.group.title()), theme.dim());
+        let (keys, name) = binding.command();
+        pen.gap(1).left(&theme.arrow_keys(keys), KEYS_WIDTH, theme.key());
+        pen.put(name, theme.text()).right(&format!("{} ", binding.group.title()), theme.dim());
         if place == palette.row {
             canvas.buffer.set_style(row, theme.selected());
         }
