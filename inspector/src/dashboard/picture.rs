@@ -56,11 +56,11 @@ fn ansi(cells: &Buffer) -> String {
     let mut ansi = String::new();
     for row in rows(cells) {
         for cell in row {
-            ansi.push_str("\x1b[0");
+            ansi.push_str("\x1b[0m");
+            // Each in a sequence of its own: the renderer takes what follows an underline for its kind.
             for (_, code) in CODES.iter().filter(|(modifier, _)| cell.modifier.contains(*modifier)) {
-                let _ = write!(ansi, ";{code}");
+                let _ = write!(ansi, "\x1b[{code}m");
             }
-            ansi.push('m');
             push_color(&mut ansi, 38, cell.fg);
             push_color(&mut ansi, 48, cell.bg);
             ansi.push_str(cell.symbol());
